@@ -1,0 +1,1 @@
+"""How bytes and commands get to a host: platforms, ssh, rsync, retry. Knows no jobs."""

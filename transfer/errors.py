@@ -1,0 +1,94 @@
+"""Every error that a user may meet, as one tree:
+
+RemoteInstallError      exit code
+├── UsageError            2  the command line
+├── ConfigError           3  hosts.yaml or run.yaml
+├── HostError             4  a host can't be reached or refuses us
+│   ├── HostUnreachable      network, name, time-out, connection lost: transient
+│   ├── HostKeyError         the host is not who known_hosts says, or is not known
+│   ├── LoginRefused         no key of ours is accepted
+│   └── HostUnsuitable       reached, but it lacks what we need (python3, rsync) or answers garbage
+├── TransferError         5  rsync failed
+│   └── TransferInterrupted  the connection broke under it: transient
+├── RefusedBySite         6  the host's gate or the site's rules
+├── JobRunnerError        7  the job runner failed or refused the job
+├── TimedOutHere          8  we stopped waiting; jobs may still be running
+└── WouldDoHarm           9  refused: live jobs, an active driver, another run's directory
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class RemoteInstallError(Exception):
+    """A fact that stops what the user asked for, with its remedy.
+
+    message: the fact. hint: the remedy, a sentence or more, "" if there is none.
+    host: the host it happened on. transient: whether the same call may pass when it is made again.
+    """
+
+    exit_code = 1
+    transient = False
+
+    def __init__(self, message: str, hint: str = "", host: Optional[str] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.host = host
+
+    def as_json(self) -> dict[str, object]:
+        """The `error` object of the contract's JSON documents."""
+        return {"code": self.exit_code, "message": self.message, "hint": self.hint, "host": self.host}
+
+
+class UsageError(RemoteInstallError):
+    exit_code = 2
+
+
+class ConfigError(RemoteInstallError):
+    exit_code = 3
+
+
+class HostError(RemoteInstallError):
+    exit_code = 4
+
+
+class HostUnreachable(HostError):
+    transient = True
+
+
+class HostKeyError(HostError):
+    pass
+
+
+class LoginRefused(HostError):
+    pass
+
+
+class HostUnsuitable(HostError):
+    pass
+
+
+class TransferError(RemoteInstallError):
+    exit_code = 5
+
+
+class TransferInterrupted(TransferError):
+    transient = True
+
+
+class RefusedBySite(RemoteInstallError):
+    exit_code = 6
+
+
+class JobRunnerError(RemoteInstallError):
+    exit_code = 7
+
+
+class TimedOutHere(RemoteInstallError):
+    exit_code = 8
+
+
+class WouldDoHarm(RemoteInstallError):
+    exit_code = 9
