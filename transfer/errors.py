@@ -4,7 +4,9 @@ RemoteInstallError      exit code
 ├── UsageError            2  the command line
 ├── ConfigError           3  hosts.yaml or run.yaml
 ├── HostError             4  a host can't be reached or refuses us
-│   ├── HostUnreachable      network, name, time-out, connection lost: transient
+│   ├── HostUnreachable      network, name, time-out: transient
+│   ├── ConnectionLost       in the middle of a call: transient
+│   ├── NoAnswer             connected, and then silence: transient
 │   ├── HostKeyError         the host is not who known_hosts says, or is not known
 │   ├── LoginRefused         no key of ours is accepted
 │   └── HostUnsuitable       reached, but it lacks what we need (python3, rsync) or answers garbage
@@ -18,8 +20,6 @@ RemoteInstallError      exit code
 
 from __future__ import annotations
 
-from typing import Optional
-
 
 class RemoteInstallError(Exception):
     """A fact that stops what the user asked for, with its remedy.
@@ -31,7 +31,7 @@ class RemoteInstallError(Exception):
     exit_code = 1
     transient = False
 
-    def __init__(self, message: str, hint: str = "", host: Optional[str] = None) -> None:
+    def __init__(self, message: str, hint: str = "", host: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -55,6 +55,14 @@ class HostError(RemoteInstallError):
 
 
 class HostUnreachable(HostError):
+    transient = True
+
+
+class ConnectionLost(HostError):
+    transient = True
+
+
+class NoAnswer(HostError):
     transient = True
 
 

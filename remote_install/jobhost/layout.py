@@ -1,0 +1,123 @@
+"""Where everything of a run and its jobs lies; the only place that spells the file names of a job directory."""
+
+import os
+import re
+from typing import List, NamedTuple, Optional
+
+from .wire import Refusal, to_bytes, to_text
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*")
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+TRY = re.compile(rb"[0-9]{2,6}")
+JOBS = b"log/job"
+UNSET = re.compile(rb"\$(\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)")
+
+
+def run_root(text: str) -> bytes:
+    """The absolute run root: `~` and $VAR expanded here, what is relative starts in the home directory.
+
+    Raises Refusal (3) when a variable is not set on this host.
+    """
+    path = os.path.expandvars(os.path.expanduser(to_bytes(text)))
+    unset = UNSET.search(path)
+    if unset:
+        raise Refusal(
+            3,
+            "run_root %s: %s is not set on this host" % (text, to_text(unset.group())),
+            "Non-interactive ssh sets few variables; write the path out in hosts.yaml.",
+        )
+    return os.path.normpath(os.path.join(os.path.expanduser(b"~"), path))
+
+
+def run_directory(root: str, run: str) -> bytes:
+    """The absolute path of a run directory here. Raises Refusal when `run` is no run id."""
+    if not RUN_ID.fullmatch(run):
+        raise Refusal(2, "%r is no run id" % run)
+    return os.path.join(run_root(root), to_bytes(run))
+
+
+class JobDirectory(NamedTuple):
+    """The folder of one try of a job."""
+
+    path: bytes
+    number: int
+
+    def _file(self, name: bytes) -> bytes:
+        return os.path.join(self.path, name)
+
+    @property
+    def script(self) -> bytes:
+        return self._file(b"job")
+
+    @property
+    def token(self) -> bytes:
+        """Symbolic link: its content is the token that claimed this try."""
+        return self._file(b"job.token")
+
+    @property
+    def submit(self) -> bytes:
+        """Written by the submit command: job runner, job id, host."""
+        return self._file(b"job.submit")
+
+    @property
+    def start(self) -> bytes:
+        """Symbolic link, the start gate: its content is who went through."""
+        return self._file(b"job.start")
+
+    @property
+    def status(self) -> bytes:
+        """Written by the job wrapper: the exit record on top, then when it started."""
+        return self._file(b"job.status")
+
+    @property
+    def end(self) -> bytes:
+        """Symbolic link: the exit record where job.status could not be written."""
+        return self._file(b"job.end")
+
+    @property
+    def gone(self) -> bytes:
+        """Written by poll: since when the job runner says gone and no exit record has come."""
+        return self._file(b"job.gone")
+
+    @property
+    def out(self) -> bytes:
+        return self._file(b"job.out")
+
+    @property
+    def err(self) -> bytes:
+        return self._file(b"job.err")
+
+
+def job_directory(run_dir: bytes, job: str, number: int) -> JobDirectory:
+    """The folder of try `number` of `job`. Raises Refusal when `job` is no job name.
+
+    >>> job_directory(b"/r", "train", 1).out
+    b'/r/log/job/train/01/job.out'
+    """
+    if not JOB_NAME.fullmatch(job):
+        raise Refusal(2, "%r is no job name" % job)
+    return JobDirectory(os.path.join(run_dir, JOBS, to_bytes(job), b"%02d" % number), number)
+
+
+def tries(run_dir: bytes, job: str) -> List[int]:
+    """The numbers of all tries of `job`, rising."""
+    names = _listed(os.path.dirname(job_directory(run_dir, job, 1).path))
+    return sorted(int(name) for name in names if TRY.fullmatch(name))
+
+
+def last_try(run_dir: bytes, job: str) -> Optional[JobDirectory]:
+    numbers = tries(run_dir, job)
+    return job_directory(run_dir, job, numbers[-1]) if numbers else None
+
+
+def job_names(run_dir: bytes) -> List[str]:
+    """The names of all jobs that have a folder."""
+    names = (to_text(name) for name in _listed(os.path.join(run_dir, JOBS)))
+    return sorted(name for name in names if JOB_NAME.fullmatch(name))
+
+
+def _listed(folder: bytes) -> List[bytes]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,86 @@
+"""Our process or not: process id, start time, boot and pid namespace, read from /proc (proc(5))."""
+
+import os
+from typing import Dict, List, NamedTuple, Optional, Set
+
+
+class Identity(NamedTuple):
+    """A process that can't be mistaken for another one. start: clock ticks after boot."""
+
+    host: str
+    pid: int
+    start: int
+    boot: str
+    namespace: str
+
+
+class Here(NamedTuple):
+    """Where this program looks from."""
+
+    host: str
+    boot: str
+    namespace: str
+
+
+def here() -> Here:
+    return Here(os.uname().nodename, _boot_id(), _namespace())
+
+
+def parse_identity(text: str) -> Optional[Identity]:
+    """What the job wrapper wrote through the start gate; None when it is something else.
+
+    >>> parse_identity("process node1 12 3456 b0-07 4026531836").pid
+    12
+    """
+    words = text.split(" ")
+    if len(words) != 6 or words[0] != "process" or not (words[2].isdigit() and words[3].isdigit()):
+        return None
+    return Identity(words[1], int(words[2]), int(words[3]), words[4], words[5])
+
+
+class Table:
+    """The live processes of this host at one moment; zombies are not alive."""
+
+    def __init__(self) -> None:
+        self.starts: Dict[int, int] = {}
+        self.sessions: Set[int] = set()
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                self._add(int(name))
+
+    def _add(self, pid: int) -> None:
+        fields = stat_fields(pid)
+        if fields is None or fields[0] in ("Z", "X"):
+            return
+        self.starts[pid] = int(fields[19])
+        self.sessions.add(int(fields[3]))
+
+    def alive(self, identity: Identity) -> bool:
+        """Does any process of the session live that `identity` leads?
+
+        While one does, the kernel gives its id to no new process (it stays in use as a session id), so a
+        process with this id but another start time means that the session is gone.
+        """
+        start = self.starts.get(identity.pid)
+        if start is not None:
+            return start == identity.start
+        return identity.pid in self.sessions
+
+
+def stat_fields(pid: int) -> Optional[List[str]]:
+    """The fields of /proc/PID/stat behind the command's name, which may hold anything: state is the first."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            text = file.read().decode("ascii", "replace")
+    except OSError:
+        return None
+    return text.rpartition(") ")[2].split()
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def _namespace() -> str:
+    return os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")

@@ -1,0 +1,1 @@
+"""What starts jobs: one small file for each job runner."""

@@ -1,0 +1,125 @@
+"""Reads the job status files, and judges from them and the job runner's answer what state a job is in."""
+
+import os
+import re
+import signal
+from typing import Dict, List, NamedTuple, Optional
+
+from .layout import JobDirectory
+from .wire import to_text
+
+QUEUED, RUNNING, GONE, NOT_ASKED = "queued", "running", "gone", "not asked"
+ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
+LOST_AFTER = 120.0  # seconds that an exit record may still take to be seen: NFS shows old data for a while
+EXIT_LINE = re.compile(r"EXIT=([0-9]{1,3}) *$")
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+MAX_FILE = 16 * 1024
+
+
+class Answer(NamedTuple):
+    """What the job runner says. NOT_ASKED means that it could not be asked: never taken as gone."""
+
+    word: str
+    reason: str = ""
+
+
+class Facts(NamedTuple):
+    """What the job status files say. Times are as they were written, in UTC."""
+
+    submit: Dict[str, str]
+    start: Optional[str]
+    exit_code: Optional[int]
+    started_at: Optional[str]
+    finished_at: Optional[str]
+
+
+class Verdict(NamedTuple):
+    state: str
+    exit_code: Optional[int] = None
+    signal: Optional[str] = None
+    reason: str = ""
+
+
+def read(job: JobDirectory) -> Facts:
+    """The job status files of one try; what is missing or not in order is None."""
+    lines = _text(job.status).split("\n")
+    keys = _keys(lines)
+    found = EXIT_LINE.match(lines[0]) or EXIT_LINE.match(read_link(job.end) or "")
+    return Facts(
+        submit=_keys(_text(job.submit).split("\n")),
+        start=read_link(job.start),
+        exit_code=int(found.group(1)) if found else None,
+        started_at=_time(keys.get("STARTED")),
+        finished_at=_time(keys.get("FINISHED")) if found else None,
+    )
+
+
+def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
+    """The state of a job. gone_for: seconds since the job runner first said gone without an exit record.
+
+    >>> judge(Facts({}, "process h 1 2 b n", 3, None, None), Answer(GONE), 0.0)
+    Verdict(state='failed', exit_code=3, signal=None, reason='exit 3')
+    """
+    if facts.exit_code is not None:
+        return _ended(facts.exit_code)
+    if "SUBMIT_FAILED" in facts.submit:
+        return Verdict("submit-failed", reason=facts.submit["SUBMIT_FAILED"])
+    if answer.word == RUNNING:
+        return Verdict("running" if facts.start else "submitted", reason=answer.reason)
+    if answer.word == QUEUED:
+        return Verdict("submitted", reason=answer.reason)
+    if answer.word == NOT_ASKED:
+        return Verdict("unknown", reason=answer.reason)
+    if not facts.start and not facts.submit:
+        return Verdict("unknown", reason="its submission was interrupted: submit it again")
+    why = answer.reason or "ended and left no exit record"
+    if gone_for < LOST_AFTER:
+        left = LOST_AFTER - gone_for
+        return Verdict("unknown", reason="%s; counts as lost in %.0f s if none comes" % (why, left))
+    return Verdict("lost", reason=why)
+
+
+def _ended(code: int) -> Verdict:
+    if code == 0:
+        return Verdict("succeeded", 0)
+    name = signal_name(code - 128)
+    if name:
+        return Verdict("killed", code, name, "signal " + name)
+    return Verdict("failed", code, None, "exit %d" % code)
+
+
+def signal_name(number: int) -> Optional[str]:
+    """A signal's name without SIG; None when there is no signal of that number.
+
+    >>> signal_name(9), signal_name(0), signal_name(72)
+    ('KILL', None, None)
+    """
+    try:
+        return signal.Signals(number).name[3:]
+    except ValueError:
+        return None
+
+
+def read_link(path: bytes) -> Optional[str]:
+    """The content of a symbolic link, None where there is none."""
+    try:
+        return to_text(os.readlink(path))
+    except OSError:
+        return None
+
+
+def _text(path: bytes) -> str:
+    try:
+        with open(path, "rb") as file:
+            return to_text(file.read(MAX_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _keys(lines: List[str]) -> Dict[str, str]:
+    pairs = (line.partition("=") for line in lines[:-1])  # a last line without its end may be cut short
+    return {key: value.rstrip() for key, equals, value in pairs if equals}
+
+
+def _time(text: Optional[str]) -> Optional[str]:
+    return text if text and TIME.fullmatch(text) else None

@@ -1,0 +1,167 @@
+"""What the client may ask for: hello, submit, poll, watch."""
+
+import base64
+import os
+import platform
+import time
+from typing import Callable, Dict, List, Tuple
+
+from . import layout, status
+from .layout import JobDirectory
+from .submission import submit as submit_job
+from .tries import Looker, as_json, find
+from .wire import PROTOCOL, Json, Refusal, Replies, to_text
+
+CHUNK = 64 * 1024  # bytes of job output in one reply
+FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
+HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
+
+
+def hello(request: Json, replies: Replies, _wrapper: bytes) -> None:
+    """Where the run directory is here; `make` creates it."""
+    run_dir = _run_dir(request)
+    if request.get("make"):
+        try:
+            os.makedirs(run_dir, exist_ok=True)
+        except OSError as error:
+            raise Refusal(
+                5,
+                "the run directory can't be made: %s" % error,
+                "Set run_root in hosts.yaml to a folder that you may write to there.",
+            )
+    replies.say(
+        "hello",
+        protocol=PROTOCOL,
+        verbs=sorted(VERBS),
+        python=platform.python_version(),
+        host=os.uname().nodename,
+        run_dir=to_text(run_dir),
+        exists=os.path.isdir(run_dir),
+    )
+
+
+def submit(request: Json, replies: Replies, wrapper: bytes) -> None:
+    """Start each job that is not started yet; a job that can't be is told as an error of its own."""
+    run_dir = _run_dir(request)
+    if not os.path.isdir(run_dir):
+        raise Refusal(9, "run %s is not installed here" % request["run"], "Install it first.")
+    looker = Looker()
+    for wanted in _jobs(request):
+        name = str(wanted.get("job"))
+        try:
+            look = submit_job(request, run_dir, wanted, wrapper, looker)
+        except Refusal as refusal:
+            replies.say("error", job=name, code=refusal.code, message=refusal.message, hint=refusal.hint)
+        else:
+            replies.say("job", **as_json(name, look))
+
+
+def poll(request: Json, replies: Replies, _wrapper: bytes) -> None:
+    """The state of each job now."""
+    run_dir, looker = _run_dir(request), Looker()
+    for name, job, _ in _found(request, run_dir, replies):
+        replies.say("job", **as_json(name, looker.look(job)))
+
+
+def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
+    """Each change of state, and output from the offsets that were asked for, until all jobs have ended.
+
+    seconds: ends after so many in any case. 0: what is there now.
+    """
+    run_dir, looker = _run_dir(request), Looker()
+    until = time.monotonic() + float(request.get("seconds", 0))
+    watched = [_Watched(name, job, wanted) for name, job, wanted in _found(request, run_dir, replies)]
+    wait, spoken = FIRST_WAIT, time.monotonic()
+    while True:
+        news = [each.step(looker, replies) for each in watched if not each.ended]
+        now = time.monotonic()
+        if any(news):
+            wait, spoken = FIRST_WAIT, now
+        if now >= until or all(each.ended for each in watched):
+            return
+        if now - spoken >= HEARTBEAT:
+            replies.say("alive")
+            spoken = now
+        time.sleep(wait)
+        wait = min(wait * 1.5, LONGEST_WAIT)
+        looker.refresh()
+
+
+class _Watched:
+    """One job of a watch: what was told of it, and how far its output was sent."""
+
+    def __init__(self, name: str, job: JobDirectory, wanted: Json) -> None:
+        self.ended = False
+        self._name, self._job, self._told = name, job, ""
+        self._offsets = {stream: int(wanted[stream]) for stream in ("out", "err") if wanted.get(stream) is not None}
+
+    def step(self, looker: Looker, replies: Replies) -> bool:
+        """Tell what is new; was there anything? The state is looked at before the output is read, and told after:
+        when the end is told all output has been."""
+        look = looker.look(self._job)
+        news = False
+        for stream in self._offsets:
+            news = self._send_output(stream, replies) or news
+        if look.verdict.state != self._told:
+            self._told, news = look.verdict.state, True
+            replies.say("job", **as_json(self._name, look))
+        self.ended = look.verdict.state in status.ENDED
+        return news
+
+    def _send_output(self, stream: str, replies: Replies) -> bool:
+        path = self._job.out if stream == "out" else self._job.err
+        news = False
+        try:
+            with open(path, "rb") as file:
+                file.seek(self._offsets[stream])
+                size = os.fstat(file.fileno()).st_size  # what comes later is for the next step: other jobs wait too
+                while self._offsets[stream] < size:
+                    data = file.read(min(CHUNK, size - self._offsets[stream]))
+                    if not data:
+                        break
+                    text = base64.b64encode(data).decode("ascii")
+                    replies.say("output", job=self._name, stream=stream, offset=self._offsets[stream], data=text)
+                    self._offsets[stream] += len(data)
+                    news = True
+        except FileNotFoundError:
+            pass
+        return news
+
+
+def _run_dir(request: Json) -> bytes:
+    try:
+        return layout.run_directory(str(request["run_root"]), str(request["run"]))
+    except KeyError as error:
+        raise Refusal(2, "the request lacks %s" % error)
+
+
+def _jobs(request: Json) -> List[Json]:
+    jobs = request.get("jobs")
+    if isinstance(jobs, list) and all(isinstance(job, dict) for job in jobs):
+        return jobs
+    raise Refusal(2, "the request names no jobs")
+
+
+def _found(request: Json, run_dir: bytes, replies: Replies) -> List[Tuple[str, JobDirectory, Json]]:
+    """The tries that the request is about; jobs: null means all that are here. What is not here is told so."""
+    if request.get("jobs") is None:
+        wanted: List[Json] = [{"job": name} for name in layout.job_names(run_dir)]
+    else:
+        wanted = _jobs(request)
+    found = []
+    for each in wanted:
+        name = str(each.get("job"))
+        job = find(run_dir, name, each.get("token"), each.get("try"))
+        if job is None:
+            replies.say("missing", job=name)
+        else:
+            found.append((name, job, each))
+    return found
+
+
+VERBS: Dict[str, Callable[[Json, Replies, bytes], None]] = {
+    "hello": hello,
+    "submit": submit,
+    "poll": poll,
+    "watch": watch,
+}

@@ -1,0 +1,94 @@
+"""How a request comes in and replies go out: JSON on stdin; a marker line, JSON lines and a last line on stdout."""
+
+import json
+import sys
+from typing import Any, Dict, List, Union
+
+PROTOCOL = 1
+MARKER = "remote-install job host program, protocol %d" % PROTOCOL
+LAST = "end"
+MAX_LINE = 1024 * 1024  # bytes of one reply
+
+Json = Dict[str, Any]
+
+
+class Refusal(Exception):
+    """What the program will not or can not do. code: the client's exit code. hint: the remedy."""
+
+    def __init__(self, code: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+def encode(reply: str, fields: Json) -> bytes:
+    """One reply as a line.
+
+    >>> encode("end", {"count": 1})
+    b'{"reply": "end", "count": 1}\\n'
+    """
+    line: Json = {"reply": reply}
+    line.update(fields)
+    return json.dumps(line).encode("ascii") + b"\n"
+
+
+def decode(line: Union[bytes, str]) -> Json:
+    """The reply of a line. Raises ValueError when it is none."""
+    reply = json.loads(line)
+    if not isinstance(reply, dict) or not isinstance(reply.get("reply"), str):
+        raise ValueError("not a reply")
+    return reply
+
+
+def read_request() -> Json:
+    """The request on stdin. Raises Refusal when it is not a JSON object."""
+    try:
+        request = json.loads(sys.stdin.buffer.read().decode("ascii"))
+    except ValueError as error:
+        raise Refusal(2, "the request is not JSON: %s" % error)
+    if not isinstance(request, dict):
+        raise Refusal(2, "the request is not a JSON object")
+    return request
+
+
+class Replies:
+    """Writes replies; each is flushed, because the client may be waiting for it."""
+
+    def __init__(self) -> None:
+        self._out = sys.stdout.buffer
+        self._write(b"\n" + MARKER.encode("ascii") + b"\n")  # a login banner may lack its line end
+
+    def say(self, reply: str, **fields: Any) -> None:
+        self._write(encode(reply, fields))
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.say("error", code=refusal.code, message=refusal.message, hint=refusal.hint)
+
+    def end(self) -> None:
+        self.say(LAST)
+
+    def _write(self, data: bytes) -> None:
+        self._out.write(data)
+        self._out.flush()
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes behind a string of the request: what was no UTF-8 travels as lone surrogates (PEP 383).
+
+    >>> to_bytes("a\\udcff")
+    b'a\\xff'
+    """
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(data: bytes) -> str:
+    """The reverse of to_bytes."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def strings(value: Any, name: str) -> List[str]:
+    """`value` if it is a list of strings without NUL, else a Refusal that names it."""
+    if isinstance(value, list) and all(isinstance(v, str) and "\0" not in v for v in value):
+        return value
+    raise Refusal(2, "%s of the request is not a list of strings" % name)

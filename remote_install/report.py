@@ -1,0 +1,125 @@
+"""What is told of one job: the document of the contract, made from a job host's reply, each field checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from remote_install.jobhost.layout import JOB_NAME
+from remote_install.jobhost.status import ENDED, TIME
+from transfer.errors import HostUnsuitable, RemoteInstallError
+from transfer.platforms import Platform
+
+STATES = ("submitted", "running", "unknown", *ENDED)
+SIGNAL = re.compile(r"[A-Z0-9+-]{1,16}")
+MAX_TEXT = 2000
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a job as it was last told. Times are UTC of the job host; exit_code is 128 + n for signal n."""
+
+    job: str
+    number: int | None
+    state: str
+    platform: str
+    host: str
+    exit_code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    job_runner: str = "background"
+    job_id: str | None = None
+    submitted_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    messages: tuple[str, ...] = field(default=())
+    error: RemoteInstallError | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def failed(self) -> bool:
+        return self.ended and self.state != "succeeded"
+
+    def as_json(self) -> dict[str, Any]:
+        """The job's object in a JSON document, with the names and the order of the contract."""
+        order = (
+            "job try state exit_code signal reason platform host job_runner job_id "
+            "submitted_at started_at finished_at messages error"
+        )
+        fields = {name: getattr(self, name) for name in asdict(replace(self, error=None)) if name != "number"}
+        fields.update({"try": self.number, "messages": list(self.messages)})
+        fields["error"] = self.error.as_json() if self.error else None
+        return {name: fields[name] for name in order.split()}
+
+
+def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
+    """The report that a job host's reply makes.
+
+    Raises HostUnsuitable when a field is not what our program writes: whatever the host is, nothing it sends
+    is believed unseen.
+    """
+    host = platform.hosts[0]
+    job, number, state, code = reply.get("job"), reply.get("try"), reply.get("state"), reply.get("exit_code")
+    in_order = (
+        isinstance(job, str)
+        and JOB_NAME.fullmatch(job)
+        and type(number) is int
+        and 0 < number < 1_000_000
+        and state in STATES
+        and (code is None or (type(code) is int and 0 <= code <= 255))
+    )
+    if not in_order:
+        raise HostUnsuitable(f"{host}: its report of a job is not in order", "Is that host what it should be?", host)
+    return Report(
+        job=str(job),
+        number=number,
+        state=str(state),
+        platform=platform.name,
+        host=host,
+        exit_code=code,
+        signal=_matching(SIGNAL, reply.get("signal")),
+        reason=_printable(reply.get("reason")),
+        job_runner=_printable(reply.get("job_runner")) or "background",
+        job_id=_printable(reply.get("job_id")),
+        submitted_at=_matching(TIME, reply.get("submitted_at")),
+        started_at=_matching(TIME, reply.get("started_at")),
+        finished_at=_matching(TIME, reply.get("finished_at")),
+    )
+
+
+def from_json(fields: dict[str, Any], platform: Platform) -> Report | None:
+    """The report that was kept here as as_json; None when it is not in order."""
+    try:
+        return from_reply(fields, platform)
+    except HostUnsuitable:
+        return None
+
+
+def not_told(job: str, platform: Platform, error: RemoteInstallError, number: int | None = None) -> Report:
+    """A job of which nothing can be told now, and why."""
+    what = "host unreachable: " if error.exit_code == 4 else ""
+    return Report(job, number, "unknown", platform.name, platform.hosts[0], reason=what + str(error), error=error)
+
+
+def exit_code(reports: list[Report]) -> int:
+    """The highest of 3 to 9 if there was an error of ours, else 1 if a job failed, else 0.
+
+    >>> exit_code([])
+    0
+    """
+    errors = [report.error.exit_code for report in reports if report.error]
+    return max(errors) if errors else int(any(report.failed for report in reports))
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str | None:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+def _printable(value: object) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    return "".join(c if c.isprintable() else "?" for c in value)[:MAX_TEXT]

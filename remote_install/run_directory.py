@@ -1,0 +1,103 @@
+"""Where everything in a run directory here lies: its id, its uuid, its jobs' folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+
+from remote_install.jobhost import layout
+from transfer.errors import ConfigError, UsageError
+
+OURS = ".remote-install"
+JOBS = layout.JOBS.decode()
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The local folder that holds one run. path: absolute; run_id: its name on every job host."""
+
+    path: str
+    run_id: str
+
+    def uuid(self) -> str:
+        """What stands behind the run id: made when it is first asked for, the same ever after."""
+        path = os.path.join(self._own_folder(OURS), "uuid")
+        create(path, secrets.token_hex(16).encode() + b"\n")
+        with open(path, encoding="ascii", errors="replace") as file:
+            uuid = file.read().strip()
+        if not uuid.isalnum():
+            raise ConfigError(f"{path}: no uuid in it", "Remove the file; a new one is made.")
+        return uuid
+
+    def job_folder(self, job: str) -> str:
+        """The folder of all tries of `job`, made with its parents."""
+        folder = os.path.join(self._own_folder(JOBS), job)
+        os.makedirs(folder, exist_ok=True)
+        return folder
+
+    def job_names(self) -> list[str]:
+        """The jobs that have a folder here."""
+        return layout.job_names(os.fsencode(self.path))
+
+    def _own_folder(self, name: str) -> str:
+        """A folder of ours with a .gitignore of its own, so that git does not see it."""
+        folder = os.path.join(self.path, name)
+        os.makedirs(folder, exist_ok=True)
+        create(os.path.join(folder, ".gitignore"), b"*\n")
+        return folder
+
+
+def open_run(path: str, run_id: str | None = None) -> RunDirectory:
+    """The run directory at `path`. Raises UsageError when there is none, or when its name is no run id."""
+    where = os.path.abspath(path)
+    if not os.path.isdir(where):
+        raise UsageError(f"no run directory at {path}", "RUN is the path of a folder on this machine.")
+    if os.path.lexists(os.path.join(where, "run.yaml")):
+        raise ConfigError(
+            f"{os.path.join(path, 'run.yaml')}: this version does not read run.yaml yet",
+            "Remove it, and say on the command line what to run: -p PLATFORM -- COMMAND.",
+        )
+    name = os.path.basename(where) if run_id is None else run_id
+    if not layout.RUN_ID.fullmatch(name):
+        raise UsageError(
+            f"{name!r} can't be a run id: letters, digits and . _ + -, beginning with a letter or digit",
+            "Name the run with --run-id ID." if run_id is None else "",
+        )
+    return RunDirectory(where, name)
+
+
+def create(path: str, data: bytes) -> bool:
+    """Make a file with its content at once, on disk; False when there is one already. Raises OSError."""
+    part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
+    if os.path.lexists(path):
+        return False
+    try:
+        write_through(part, data)
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+    return True
+
+
+def replace(path: str, data: bytes) -> None:
+    """Write a file whole or not at all. Raises OSError."""
+    part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        write_through(part, data)
+        os.rename(part, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+
+
+def write_through(path: str, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

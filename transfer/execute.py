@@ -1,0 +1,201 @@
+"""Runs a Command with `sh`: argv in, outcome out; the only importer of sh.
+
+Standard output and errors come through pipes of our own: sh swallows exceptions of its line callbacks,
+keeps all output in memory, and takes seconds for large ones (measured). What it starts is in a session
+of its own: no terminal to ask on, and one signal reaches all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO, Any
+
+import sh
+
+from transfer.command import ERR_KEPT, Command, Outcome
+from transfer.errors import ConfigError, NoAnswer, TransferError
+
+CHUNK = 256 * 1024
+TICK = 0.5  # seconds between two looks whether the program is still there
+GRACE = 2.0  # seconds from TERM to KILL
+
+
+class Running:
+    """A started program: iterate over its standard output, then read exit_code and err."""
+
+    def __init__(self, command: Command, idle: float | None) -> None:
+        self.err = b""
+        self.exit_code: int | None = None
+        self._idle = idle
+        self._heard = time.monotonic()
+        self._command = command
+        self._out, out_end = os.pipe()
+        self._err, err_end = os.pipe()
+        try:
+            with _as_file(command.stdin) as stdin:
+                self._process = _start(command, stdin.fileno(), out_end, err_end)
+        except BaseException:
+            os.close(self._out)
+            os.close(self._err)
+            raise
+        finally:
+            os.close(out_end)
+            os.close(err_end)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Chunks of standard output. Raises NoAnswer when nothing has come for too long."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.register(self._err, selectors.EVENT_READ)
+            open_ends = {self._out, self._err}
+            while self._out in open_ends:
+                ready = selector.select(self._wait())
+                if not ready and not self._process.is_alive():
+                    break  # a grandchild, such as a kept ssh connection, holds the pipe
+                for key, _ in ready:
+                    data = os.read(key.fd, CHUNK)
+                    self._heard = time.monotonic()
+                    if not data:
+                        selector.unregister(key.fd)
+                        open_ends.discard(key.fd)
+                    elif key.fd == self._out:
+                        yield data
+                    else:
+                        self._keep(data)
+        self._finish()
+
+    def _wait(self) -> float:
+        if self._idle is None:
+            return TICK
+        left = self._heard + self._idle - time.monotonic()
+        if left <= 0:
+            raise NoAnswer(f"nothing came for {self._idle:.0f} s from: {self._command}")
+        return min(left, TICK)
+
+    def _keep(self, data: bytes) -> None:
+        self.err = (self.err + data)[-ERR_KEPT:]
+
+    def _finish(self) -> None:
+        while self._process.is_alive():  # it may go on writing errors after it closed its output
+            if not _readable(self._err, self._wait()):
+                continue
+            data = os.read(self._err, CHUNK)
+            if not data:
+                break
+            self._keep(data)
+        with contextlib.suppress(sh.SignalException):
+            self._process.wait()
+        self.exit_code = self._process.exit_code
+        while _readable(self._err, 0.0):
+            data = os.read(self._err, CHUNK)
+            if not data:
+                break
+            self._keep(data)
+
+    def close(self) -> None:
+        """End it if it still runs: TERM to all of its session's first process group, KILL after a grace."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not self._process.is_alive():
+                break
+            self.signal(number)
+            with contextlib.suppress(sh.SignalException, sh.TimeoutException):
+                self._process.wait(timeout=GRACE)
+        os.close(self._out)
+        os.close(self._err)
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+# What runs now, so that an interrupt, which only the main thread sees, ends what the others wait for.
+_LIVE: set[Running] = set()
+_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def stream(command: Command, idle: float | None = None) -> Iterator[Running]:
+    """Start `command`; it is ended with all it started when the block is left.
+
+    idle: seconds of silence that are borne. Raises ConfigError when the program is not there.
+    """
+    running = Running(command, idle)
+    with _LOCK:
+        _LIVE.add(running)
+    try:
+        yield running
+    finally:
+        with _LOCK:
+            _LIVE.discard(running)
+        running.close()
+
+
+def end_all() -> None:
+    """End all that other threads have started and still wait for: what an interrupt of this process does."""
+    with _LOCK:
+        live = list(_LIVE)
+    for running in live:
+        running.signal(signal.SIGTERM)
+
+
+def run(command: Command, idle: float | None = None, limit: int = 256 * 1024 * 1024) -> Outcome:
+    """Run `command` to its end. limit: bytes of output; more is an error, not our memory.
+
+    >>> run(Command(("printf", "%s", "a b"))).out
+    b'a b'
+    >>> run(Command(("cat",), stdin=b"hello")).out
+    b'hello'
+    """
+    out: list[bytes] = []
+    size = 0
+    with stream(command, idle) as running:
+        for data in running:
+            out.append(data)
+            size += len(data)
+            if size > limit:
+                raise TransferError(f"more than {limit} bytes of output from: {command}")
+    assert running.exit_code is not None
+    return Outcome(running.exit_code, b"".join(out), running.err)
+
+
+def _start(command: Command, stdin: int, out: int, err: int) -> Any:
+    try:
+        program: Any = sh.Command(command.argv[0])
+    except sh.CommandNotFound:
+        raise ConfigError(
+            f"the program {command.argv[0]!r} is not on this machine",
+            "Install it, or name another with ssh.command or rsync.command in hosts.yaml.",
+        ) from None
+    return program(
+        *command.argv[1:],
+        _in=stdin,
+        _out=out,
+        _err=err,
+        _cwd=command.cwd,
+        _bg=True,
+        _bg_exc=False,
+        _new_session=True,
+        _ok_code=tuple(range(256)),
+        _return_cmd=True,
+    )
+
+
+def _as_file(data: bytes) -> IO[bytes]:
+    # A file, not a pipe: nobody has to feed it while we read, and its end is its end.
+    file = tempfile.TemporaryFile()  # noqa: SIM115, the caller closes it
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        return bool(selector.select(seconds))

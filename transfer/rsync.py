@@ -1,0 +1,119 @@
+"""Pure: push and pull argv, the table of exit codes, and what changed as rsync tells it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from transfer import ssh
+from transfer.command import Command, Outcome, last_words
+from transfer.errors import HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted
+from transfer.platforms import Platform
+
+# -s: every name goes over the connection, none through a shell there. Not -a: owners and groups are not ours to
+# set, -p breaks setgid group directories; -E keeps the executable bit (measured).
+# --modify-window=-1: the quick check compares whole seconds otherwise and misses changes (measured).
+ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i %b %n")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a transfer did. bytes_sent: file data that went over the connection."""
+
+    files: int
+    bytes_sent: int
+
+
+def push(
+    platform: Platform, host: str, source: str, target: str, options: tuple[str, ...] = (), cwd: str | None = None
+) -> Command:
+    """What `source` holds (its trailing slash means what rsync means) to the path `target` on `host`.
+
+    cwd: what a relative `source` starts from; so a run directory's own path may be any bytes.
+    """
+    return _command(platform, options, (source, f"{_bracketed(host)}:{target}"), cwd=cwd)
+
+
+def pull(
+    platform: Platform,
+    host: str,
+    source: str,
+    target: str,
+    names: tuple[bytes, ...],
+    options: tuple[str, ...] = (),
+    cwd: str | None = None,
+) -> Command:
+    """The `names` below the path `source` on `host`, into `target` here.
+
+    The names go on stdin, each with ./ before it: rsync drops those that start with # or ; (measured).
+    """
+    listing = b"".join(b"./" + name + b"\0" for name in names)
+    selected = ("--from0", "--files-from=-", *options)
+    return _command(platform, selected, (f"{_bracketed(host)}:{source}", target), listing, cwd)
+
+
+def _command(
+    platform: Platform,
+    options: tuple[str, ...],
+    ends: tuple[str, str],
+    stdin: bytes = b"",
+    cwd: str | None = None,
+) -> Command:
+    rsh = " ".join(quoted(word) for word in ssh.connection(platform))
+    argv = (*platform.rsync.command, *ALWAYS, *platform.rsync.options, *options, "-e", rsh, "--", *ends)
+    return Command(argv, stdin, cwd)
+
+
+def quoted(word: str) -> str:
+    """`word` as rsync -e reads it: it splits at blanks, and a quote is doubled inside quotes (rsync(1), --rsh).
+
+    >>> quoted("a b"), quoted("it's"), quoted("plain")
+    ("'a b'", "'it''s'", 'plain')
+    """
+    return word if re.fullmatch(r"[A-Za-z0-9_./:=@%+,-]+", word) else "'" + word.replace("'", "''") + "'"
+
+
+def _bracketed(host: str) -> str:
+    user, at, name = host.rpartition("@")
+    return f"{user}{at}[{name}]" if ":" in name else host
+
+
+def changes(out: bytes) -> Changes:
+    """Read the lines of --out-format: `<f` or `>f` is a file that was sent or received (rsync(1), --itemize-changes).
+
+    >>> changes(b"cd+++++++++ 0 d/\\n<f+++++++++ 812 d/a\\n<f.st...... 10 b\\n")
+    Changes(files=2, bytes_sent=822)
+    """
+    found = re.findall(rb"^[<>]f\S* (\d+) ", out, re.MULTILINE)
+    return Changes(len(found), sum(int(size) for size in found))
+
+
+# rsync's exit codes (rsync(1), EXIT VALUES) that have a remedy of their own.
+REMEDIES = {
+    11: "Is the disk there full, or the place read-only? Look with `df` and at the permissions of the run root.",
+    23: "Some files could not be transferred; the lines above name them.",
+    3: "A path that rsync was asked to use is not there, or not ours.",
+}
+INTERRUPTED = {10, 12, 14, 30, 35}
+
+
+def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
+    """None when the transfer is whole: exit code 0, or 24 (a file vanished here meanwhile), which is a warning.
+
+    >>> error_of(Outcome(24, b"", b""), "h") is None
+    True
+    """
+    code = outcome.exit_code
+    if code in (0, 24):
+        return None
+    words = last_words(outcome.err)
+    of_ssh = ssh.error_of(Outcome(255, b"", outcome.err), host)
+    if code in (12, 127) and re.search(rb"rsync: (command )?not found|rsync: not found|No such file", outcome.err):
+        return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)
+    said_by_ssh = code == 255 or (code in INTERRUPTED and re.search(rb"ssh|Permission denied \(|Host key", outcome.err))
+    if said_by_ssh and of_ssh is not None:
+        return of_ssh
+    if code in INTERRUPTED or code < 0:
+        return TransferInterrupted(f"{host}: the transfer broke (rsync {code}): {words}", "Try again.", host)
+    hint = REMEDIES.get(code, "The words are rsync's own; -v shows the command.")
+    return TransferError(f"{host}: rsync failed ({code}): {words}", hint, host)

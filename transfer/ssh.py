@@ -1,0 +1,119 @@
+"""Pure: Platform and host -> ssh argv; ssh's exit code and stderr -> error, by one table."""
+
+from __future__ import annotations
+
+import re
+
+from transfer.command import Outcome, last_words
+from transfer.errors import (
+    ConfigError,
+    HostKeyError,
+    HostUnreachable,
+    HostUnsuitable,
+    LoginRefused,
+    RemoteInstallError,
+)
+from transfer.platforms import Platform
+
+# Nothing prompts, no host key is learnt in passing, no terminal, nothing forwarded that the job host could
+# use against us (ssh_config(5)). ServerAlive: a dead network without it hangs for ever (measured).
+ALWAYS = (
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "RequestTTY=no",
+    "RemoteCommand=none",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "ServerAliveInterval=10",
+    "ServerAliveCountMax=3",
+)
+
+
+def connection(platform: Platform) -> tuple[str, ...]:
+    """ssh and its options for `platform`, without the host: what rsync -e is given too.
+
+    >>> connection(Platform("hpc", ("login1",), "hpc"))[-4:]
+    ('-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=10')
+    """
+    ssh = platform.ssh
+    argv = [*ssh.command]
+    for option in (*ALWAYS, f"ConnectTimeout={ssh.connect_timeout}"):
+        argv += ["-o", option]
+    for flag, value in (("-l", ssh.user), ("-p", ssh.port), ("-i", ssh.identity), ("-J", ssh.jump)):
+        if value is not None:
+            argv += [flag, str(value)]
+    for name, value in ssh.options.items():
+        argv += ["-o", f"{name}={value}"]
+    return tuple(argv)
+
+
+def command_line(platform: Platform, host: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """argv that runs `words` on `host`. The words are constant and plain: a shell there reads them again."""
+    assert all(re.fullmatch(r"[A-Za-z0-9_./+-]+", word) for word in words), words
+    return (*connection(platform), "--", host, *words)
+
+
+# What ssh says when it ends with 255 -> error, remedy. The first that matches counts; words of OpenSSH 7.4 to 10.
+TABLE: tuple[tuple[str, type[RemoteInstallError], str], ...] = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+        HostKeyError,
+        "Its host key is not the one in known_hosts. Ask the site whether the key was changed; if so, remove the old "
+        "one with `ssh-keygen -R HOST` and add the new one.",
+    ),
+    (
+        r"Host key verification failed|No \S+ host key is known|no matching host key type",
+        HostKeyError,
+        "Its host key is not in known_hosts, and it is never learnt in passing. Get the key from the site, or connect "
+        "once by hand with `ssh HOST` and compare the fingerprint.",
+    ),
+    (
+        r"Permission denied \([^)]*\)|Too many authentication failures|no mutual signature",
+        LoginRefused,
+        "It accepts no key that ssh offers without asking. Load one with `ssh-add`, name one with ssh.identity in "
+        "hosts.yaml, or have your public key added to authorized_keys there. Passwords are never asked for.",
+    ),
+    (
+        r"Could not resolve hostname .*: (Name or service not known|nodename nor servname)",
+        HostUnsuitable,
+        "No such host name. Look for a typing error in hosts.yaml (`hosts`) or ssh_config (`HostName`).",
+    ),
+    (
+        r"Bad configuration option|bad configuration options|Bad owner or permissions|Unsupported option"
+        r"|command-line: line|unknown option|illegal option|Bad port",
+        ConfigError,
+        "ssh refuses its configuration: look at ssh_config and at `ssh` in hosts.yaml.",
+    ),
+    (
+        r"Connection refused",
+        HostUnreachable,
+        "Nothing listens there: is sshd running, and is the port right (ssh.port)?",
+    ),
+    (
+        r"timed out|Timeout, server|No route to host|Network is unreachable|Could not resolve hostname"
+        r"|Connection (reset|closed)|kex_exchange_identification|Broken pipe|Session open refused|banner",
+        HostUnreachable,
+        "Is the host up, and does the network (VPN, firewall, ssh.jump) let you through? Try `ssh HOST true`.",
+    ),
+)
+
+
+def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
+    """What ssh itself complains about: None unless it ended with 255 or by a signal (ssh(1), EXIT STATUS).
+
+    >>> error = error_of(Outcome(255, b"", b"ssh: connect to host h port 22: Connection refused"), "h")
+    >>> type(error).__name__, error.exit_code
+    ('HostUnreachable', 4)
+    """
+    if 0 <= outcome.exit_code < 255:
+        return None
+    err = outcome.err.decode("utf-8", "replace")
+    words = last_words(outcome.err)
+    for pattern, error, hint in TABLE:
+        if re.search(pattern, err, re.IGNORECASE):
+            return error(f"{host}: {words}", hint.replace("HOST", host), host)
+    if not words:
+        words = f"the connection ended without a word (ssh: {outcome.exit_code})"
+    return HostUnreachable(f"{host}: {words}", f"Try `ssh {host} true`.", host)
