@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Callable
 
 import sh
 
@@ -98,6 +98,15 @@ class Running:
             if not data:
                 break
             self._keep(data)
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> bool:
+        """Look until `ready`; False when the program has ended before, or the time is over."""
+        until = time.monotonic() + seconds
+        while not ready():
+            if not self._process.is_alive() or time.monotonic() > until:
+                return False
+            _readable(self._err, 0.02)
+        return True
 
     def close(self) -> None:
         """End it if it still runs: TERM to all of its session's first process group, KILL after a grace."""

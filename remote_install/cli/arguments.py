@@ -1,0 +1,155 @@
+"""The command line: what may be typed, read into a namespace; nothing is imported that a help text does not need."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import NoReturn
+
+from transfer.errors import UsageError
+
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+EPILOG = """\
+exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer, 6 refused by the site,
+7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
+
+# Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
+NOT_YET = ("kill", "list", "clean", "active", "push", "pull", "check", "platforms", "schema", "init", "gate")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"Try `{self.prog} --help`.")
+
+
+def split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """The command line up to the first `--`, and the job's arguments behind it; None when there is no `--`.
+
+    >>> split(["run", ".", "--", "a", "--", "b"])
+    (['run', '.'], ['a', '--', 'b'])
+    """
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def seconds(text: str) -> float:
+    """A time as the contract writes it: 90, 90s, 30m, 2h, 1d, HH:MM:SS.
+
+    >>> seconds("30m"), seconds("2:00:00"), seconds("90")
+    (1800.0, 7200.0, 90.0)
+    """
+    clock = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])", text)
+    if clock:
+        hours, minutes, rest = (int(part) for part in clock.groups())
+        return float(hours * 3600 + minutes * 60 + rest)
+    plain = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    if plain:
+        return float(int(plain.group(1)) * SECONDS[plain.group(2)])
+    raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 30m, 2h, 1d or HH:MM:SS")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of everything before `--`."""
+    everywhere = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    everywhere.add_argument("--hosts", metavar="FILE", help="the hosts.yaml to use")
+    everywhere.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    everywhere.add_argument("-v", "--verbose", action="store_true", help="show every command that is run")
+    everywhere.add_argument("-q", "--quiet", action="store_true", help="say only what fails")
+
+    top = _Parser(
+        prog="remote-install",
+        parents=[everywhere],
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Run directories on job hosts, jobs submitted there, the truth about how they went, results back.",
+        epilog=EPILOG,
+    )
+    top.add_argument("--version", action="store_true", help="print the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, summary: str, usage: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            usage=f"remote-install {name} {usage}",
+            parents=[everywhere],
+            allow_abbrev=False,
+        )
+
+    _add_run(command)
+    _add_install(command)
+    _add_submit(command)
+    _add_looks(command)
+    _add_fetch(command)
+    command("demo", "show it all on throw-away job hosts on this machine", "")
+    return top
+
+
+def _add_run(command) -> None:  # type: ignore[no-untyped-def]
+    p = command(
+        "run", "install, submit, follow the log, fetch",
+        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] -- COMMAND...",
+    )  # fmt: skip
+    _run(p)
+    _platforms(p, "the platform to run on")
+    _name(p)
+    p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
+    _timeout(p)
+
+
+def _add_install(command) -> None:  # type: ignore[no-untyped-def]
+    p = command("install", "the pre-run install step: the run directory to each install target", "RUN -p PLATFORM...")
+    _run(p)
+    _platforms(p, "where to install; repeats")
+
+
+def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
+    p = command(
+        "submit", "see to it that a job is submitted", "RUN -p PLATFORM [--name N] [--no-install] -- COMMAND..."
+    )
+    _run(p)
+    _platforms(p, "the platform to run on")
+    _name(p)
+    p.add_argument("--no-install", action="store_true", help="the run directory is there already")
+
+
+def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
+    for name, summary in (("poll", "one look: the states now"), ("wait", "wait until all jobs have ended")):
+        p = command(name, summary, "RUN [JOB...] [-p PLATFORM]..." + (" [--timeout T]" if name == "wait" else ""))
+        _run(p)
+        p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")
+        _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
+        if name == "wait":
+            _timeout(p)
+    p = command("logs", "print a job's output", "RUN JOB [-p PLATFORM] [--err]")
+    _run(p)
+    p.add_argument("job", metavar="JOB")
+    _platforms(p, "ask there, also when nothing is known of the job here")
+    p.add_argument("--err", action="store_true", help="its errors instead of its output")
+
+
+def _add_fetch(command) -> None:  # type: ignore[no-untyped-def]
+    p = command("fetch", "bring job logs and paths back", "RUN [PATH...] [-p PLATFORM]...")
+    _run(p)
+    p.add_argument("paths", nargs="*", metavar="PATH", help="relative to the run directory")
+    _platforms(p, "from there; else from where the jobs are; repeats")
+
+
+def _run(p: argparse.ArgumentParser) -> None:
+    p.add_argument("run", metavar="RUN", help="the run directory: a path")
+    p.add_argument("--run-id", metavar="ID", help="its name on every job host; default: the folder's name")
+
+
+def _platforms(p: argparse.ArgumentParser, summary: str) -> None:
+    p.add_argument("-p", dest="platforms", action="append", default=[], metavar="PLATFORM", help=summary)
+
+
+def _name(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--name", default="job", metavar="N", help="the job's name; default: job")
+
+
+def _timeout(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--timeout", type=seconds, metavar="T", help="stop waiting after T (90s, 30m, 2h, 1d): exit 8")

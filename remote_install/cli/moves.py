@@ -1,0 +1,72 @@
+"""The commands that move files: install, fetch."""
+
+from __future__ import annotations
+
+import time
+
+from remote_install import record
+from remote_install.cli.context import Context
+from remote_install.cli.output import amount, count, worst
+from remote_install.install import Installed, checked, fetch, install
+from remote_install.side_by_side import side_by_side
+from transfer.errors import RemoteInstallError, UsageError
+from transfer.platforms import Platform
+
+
+def install_command(context: Context) -> int:
+    if not context.platforms:
+        raise UsageError("name where to install with -p PLATFORM")
+    if context.argv is not None:
+        raise UsageError("install takes no command behind `--`", "The command that installs and runs is `run`.")
+    installed = install_all(context, context.platforms, ())
+    errors = [one.error for one in installed]
+    targets = [one.as_json() for one in installed]
+    context.out.document({"run": context.run.run_id, "targets": targets, "error": worst(errors)})
+    for error in errors:
+        if error:
+            context.out.error(error)
+    return max(error.exit_code if error else 0 for error in errors)
+
+
+def install_all(context: Context, platforms: list[Platform], but: tuple[str, ...]) -> list[Installed]:
+    """Install to each target once, side by side, and say how it went."""
+    targets = {platform.install_target: platform for platform in reversed(platforms)}
+    run, talk = context.run, context.out.talk
+    began = time.monotonic()
+    installed = side_by_side(lambda platform: install(run, platform, talk, but), reversed(list(targets.values())))
+    done = [one.changes for one in installed if one.changes]
+    if done:
+        files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)
+        where = count(len(done), "install target")
+        spent = time.monotonic() - began
+        context.out.tell(f"installed {count(files, 'file')}, {amount(size)}, on {where} in {spent:.1f} s")
+    return installed
+
+
+def fetch_command(context: Context) -> int:
+    paths = tuple(checked(path) for path in context.arguments.paths)
+    errors: list[RemoteInstallError] = []
+    for platform in context.platforms or _with_jobs(context):
+        try:
+            fetch_from(context, platform, paths)
+        except RemoteInstallError as error:
+            context.out.error(error)
+            errors.append(error)
+    context.out.document({"run": context.run.run_id, "error": worst(list(errors))})
+    return max((error.exit_code for error in errors), default=0)
+
+
+def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...]) -> None:
+    """Job logs and `paths` from one platform, and say what came. Raises HostError or TransferError."""
+    began = time.monotonic()
+    changes = fetch(context.run, platform, paths, context.out.talk)
+    spent = time.monotonic() - began
+    what = f"{count(changes.files, 'file')}, {amount(changes.bytes_sent)}"
+    context.out.tell(f"fetched {what}, from {platform.name} in {spent:.1f} s")
+
+
+def _with_jobs(context: Context) -> list[Platform]:
+    names = {token.platform: None for token in record.tokens(context.run)}
+    if not names:
+        raise UsageError("no job of this run is known here", "Name where to fetch from with -p PLATFORM.")
+    return [context.known_platforms.get(name) for name in names]

@@ -1,0 +1,112 @@
+"""What is printed: results to stdout, the talk to stderr, JSON as one document."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from remote_install.report import Report
+from remote_install.talk import Talk, silent
+from transfer.errors import RemoteInstallError
+
+
+class Output:
+    """Prints as the global options say."""
+
+    def __init__(self, as_json: bool, verbose: bool, quiet: bool) -> None:
+        self.as_json = as_json
+        self._quiet = quiet
+        self.talk = Talk(tell=self.tell, command=self._command if verbose else silent)
+
+    def tell(self, text: str) -> None:
+        """A line of talk."""
+        if not self._quiet:
+            _line(sys.stderr, text)
+
+    def result(self, text: str) -> None:
+        """A line of the result for a reader; JSON takes its place."""
+        if not self.as_json:
+            _line(sys.stdout, text)
+
+    def document(self, fields: dict[str, Any]) -> None:
+        """The one JSON document."""
+        if self.as_json:
+            _line(sys.stdout, json.dumps(fields, indent=1))
+
+    def job_output(self, _job: str, stream: str, data: bytes) -> None:
+        """What a job wrote, unchanged; with --json all of it goes to stderr."""
+        target = sys.stderr if stream == "err" or self.as_json else sys.stdout
+        target.flush()
+        target.buffer.write(data)
+        target.buffer.flush()
+
+    def reports(self, run_id: str, reports: list[Report]) -> None:
+        """The states of jobs: a line each, or the document of the contract."""
+        for report in reports:
+            self.result(line_of(report))
+        fields: dict[str, Any] = {"run": run_id, "jobs": [report.as_json() for report in reports]}
+        self.document({**fields, "error": worst([report.error for report in reports])})
+        for report in reports:
+            if report.error:
+                self.error(report.error)
+
+    def error(self, error: RemoteInstallError) -> None:
+        """An error for a reader: the fact, then the remedy."""
+        _line(sys.stderr, f"remote-install: {error.message}")
+        if error.hint:
+            _line(sys.stderr, f"  {error.hint}")
+
+    def _command(self, text: str) -> None:
+        _line(sys.stderr, f"$ {text}")
+
+
+def worst(errors: list[RemoteInstallError | None]) -> dict[str, Any] | None:
+    """The error of the highest code, as JSON."""
+    told = sorted((error for error in errors if error), key=lambda error: error.exit_code)
+    return told[-1].as_json() if told else None
+
+
+def line_of(report: Report) -> str:
+    """One job's state in a line.
+
+    >>> line_of(Report("train", 1, "failed", "hpc", "login1", exit_code=3, reason="exit 3", job_id="12"))
+    'train 01 failed (exit 3) on hpc (login1, background 12)'
+    """
+    number = f"{report.number:02d}" if report.number else "--"
+    reason = f" ({report.reason})" if report.reason else ""
+    runner = f"{report.job_runner} {report.job_id}" if report.job_id else report.job_runner
+    return f"{report.job} {number} {report.state}{reason} on {report.platform} ({report.host}, {runner})"
+
+
+def amount(size: int) -> str:
+    """Bytes for a reader.
+
+    >>> amount(812), amount(12_345_678)
+    ('812 bytes', '12.3 MB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} byte{'' if size == 1 else 's'}"
+
+
+def count(number: int, noun: str) -> str:
+    """
+    >>> count(1, "file"), count(0, "file")
+    ('1 file', '0 files')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _line(stream: Any, text: str) -> None:
+    safe = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+    stream.flush()
+    stream.buffer.write(safe.encode(stream.encoding or "utf-8", "replace") + b"\n")
+    stream.buffer.flush()
+
+
+def no_more_output() -> None:
+    """Nobody reads our stdout any more: what Python flushes at its end must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
