@@ -23,11 +23,12 @@ NOT_FETCHED = ("job.token", "job.gone", "job.start", "*.part-*")
 
 @dataclass(frozen=True)
 class Installed:
-    """How one install target fared. seconds: from the first call to the end."""
+    """How one install target fared. seconds: from the first call to the end. run_dir: its path there."""
 
     platform: Platform
     changes: Changes | None
     seconds: float
+    run_dir: str | None = None
     error: RemoteInstallError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -57,8 +58,8 @@ def hello(run: RunDirectory, platform: Platform, talk: Talk, make: bool = False)
     return replies[0]
 
 
-def install(run: RunDirectory, platform: Platform, talk: Talk, but: tuple[str, ...] = ()) -> Installed:
-    """The run directory to the host of `platform`. but: paths that are results, and are not sent.
+def install(run: RunDirectory, platform: Platform, talk: Talk) -> Installed:
+    """The run directory to the host of `platform`, but for what was fetched: results are not sent back.
 
     Each file is old or new: rsync puts all in place when all has arrived. The error, if any, is in the answer.
     """
@@ -66,17 +67,23 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, but: tuple[str, .
     host = platform.hosts[0]
     try:
         there = hello(run, platform, talk, make=True)["run_dir"]
-        excluded = tuple(f"--exclude={pattern}" for pattern in (*NEVER, *map(_anchored, but)))
+        excluded = tuple(f"--exclude={pattern}" for pattern in (*NEVER, *map(_anchored, run.fetched())))
         command = rsync.push(platform, host, "./", f"{there}/", ("--delay-updates", *excluded), run.path)
         changes = transfer(platform, host, command, talk.tell, talk.command)
     except RemoteInstallError as error:
-        return Installed(platform, None, time.monotonic() - began, error)
-    return Installed(platform, changes, time.monotonic() - began)
+        return Installed(platform, None, time.monotonic() - began, error=error)
+    return Installed(platform, changes, time.monotonic() - began, there)
 
 
-def fetch(run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: Talk) -> Changes:
-    """The jobs' folders and `paths` from the host of `platform`. Raises HostError or TransferError."""
-    there = hello(run, platform, talk)["run_dir"]
+def fetch(
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: Talk, run_dir: str | None = None
+) -> Changes:
+    """The jobs' folders and `paths` from the host of `platform`. run_dir: its path there, where it is known.
+
+    Raises HostError or TransferError.
+    """
+    run.remember_fetched(paths)
+    there = run_dir or hello(run, platform, talk)["run_dir"]
     names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
     excluded = tuple(f"--exclude=/{JOBS}/*/*/{name}" for name in NOT_FETCHED)
     options = ("--safe-links", "--no-devices", "--no-specials", *excluded)

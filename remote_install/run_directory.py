@@ -11,6 +11,7 @@ from remote_install.jobhost import layout
 from transfer.errors import ConfigError, UsageError
 
 OURS = ".remote-install"
+FETCHED = f"{OURS}/fetched"
 JOBS = layout.JOBS.decode()
 
 
@@ -40,6 +41,22 @@ class RunDirectory:
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
         return layout.job_names(os.fsencode(self.path))
+
+    def fetched(self) -> tuple[str, ...]:
+        """The paths that were ever brought back: results, which are never sent again."""
+        try:
+            with open(os.path.join(self.path, FETCHED), "rb") as file:
+                return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
+        except FileNotFoundError:
+            return ()
+
+    def remember_fetched(self, paths: tuple[str, ...]) -> None:
+        """Keep `paths` in mind as results."""
+        known = self.fetched()
+        names = sorted({*known, *paths})
+        if len(names) > len(known):
+            self._own_folder(OURS)
+            replace(os.path.join(self.path, FETCHED), b"".join(os.fsencode(name) + b"\0" for name in names))
 
     def _own_folder(self, name: str) -> str:
         """A folder of ours with a .gitignore of its own, so that git does not see it."""

@@ -14,7 +14,7 @@ from transfer.errors import TimedOutHere
 def submit_command(context: Context) -> int:
     platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
     if not context.arguments.no_install:
-        (installed,) = moves.install_all(context, [platform], ())
+        (installed,) = moves.install_all(context, [platform])
         if installed.error:
             raise installed.error
     reports = jobs.submit(context.run, platform, [wanted], context.out.talk)

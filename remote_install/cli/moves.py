@@ -18,7 +18,7 @@ def install_command(context: Context) -> int:
         raise UsageError("name where to install with -p PLATFORM")
     if context.argv is not None:
         raise UsageError("install takes no command behind `--`", "The command that installs and runs is `run`.")
-    installed = install_all(context, context.platforms, ())
+    installed = install_all(context, context.platforms)
     errors = [one.error for one in installed]
     targets = [one.as_json() for one in installed]
     context.out.document({"run": context.run.run_id, "targets": targets, "error": worst(errors)})
@@ -28,12 +28,12 @@ def install_command(context: Context) -> int:
     return max(error.exit_code if error else 0 for error in errors)
 
 
-def install_all(context: Context, platforms: list[Platform], but: tuple[str, ...]) -> list[Installed]:
+def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
     targets = {platform.install_target: platform for platform in reversed(platforms)}
     run, talk = context.run, context.out.talk
     began = time.monotonic()
-    installed = side_by_side(lambda platform: install(run, platform, talk, but), reversed(list(targets.values())))
+    installed = side_by_side(lambda platform: install(run, platform, talk), reversed(list(targets.values())))
     done = [one.changes for one in installed if one.changes]
     if done:
         files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)
@@ -56,10 +56,10 @@ def fetch_command(context: Context) -> int:
     return max((error.exit_code for error in errors), default=0)
 
 
-def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...]) -> None:
+def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...], run_dir: str | None = None) -> None:
     """Job logs and `paths` from one platform, and say what came. Raises HostError or TransferError."""
     began = time.monotonic()
-    changes = fetch(context.run, platform, paths, context.out.talk)
+    changes = fetch(context.run, platform, paths, context.out.talk, run_dir)
     spent = time.monotonic() - began
     what = f"{count(changes.files, 'file')}, {amount(changes.bytes_sent)}"
     context.out.tell(f"fetched {what}, from {platform.name} in {spent:.1f} s")

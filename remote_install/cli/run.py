@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from typing import Any
 
-from remote_install import jobs, report
+from remote_install import jobs, record, report
 from remote_install.cli import moves
 from remote_install.cli.context import Context
 from remote_install.cli.output import Output, line_of
@@ -21,23 +21,22 @@ def run(context: Context) -> int:
     platform, name, argv = context.one_platform(), context.job_name(), context.command()
     paths = tuple(checked(path) for path in context.arguments.fetch)
     out = context.out
-    installed = moves.install_all(context, [platform], paths)
-    if installed[0].error:
-        raise installed[0].error
+    context.run.remember_fetched(paths)
+    (installed,) = moves.install_all(context, [platform])
+    if installed.error:
+        raise installed.error
     (submitted,) = jobs.submit(context.run, platform, [Wanted(name, argv)], out.talk)
     if submitted.error:
         out.reports(context.run.run_id, [submitted])
         return submitted.error.exit_code
     out.tell(line_of(submitted))
     last = _follow(context, platform, submitted)
-    fetch_error = _fetch(context, platform, paths)
+    fetch_error = _fetch(context, platform, paths, installed.run_dir)
     return _finish(context, last, fetch_error)
 
 
 def _follow(context: Context, platform: Platform, submitted: Report) -> Report:
     """The job's last report; its output is shown meanwhile."""
-    from remote_install import record
-
     token = record.latest(context.run, submitted.job)
     asked = [Asked(submitted.job, platform, token, submitted.number)]
     told = {submitted.state}
@@ -57,9 +56,11 @@ def _follow(context: Context, platform: Platform, submitted: Report) -> Report:
     return last
 
 
-def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> RemoteInstallError | None:
+def _fetch(
+    context: Context, platform: Platform, paths: tuple[str, ...], run_dir: str | None
+) -> RemoteInstallError | None:
     try:
-        moves.fetch_from(context, platform, paths)
+        moves.fetch_from(context, platform, paths, run_dir)
     except RemoteInstallError as error:
         return error
     return None
@@ -86,12 +87,9 @@ def _document(out: Output, run_id: str, last: Report, error: RemoteInstallError 
 
 
 def _again(context: Context, job: str) -> str:
-    import shlex
-
     words = ["remote-install", "wait", context.arguments.run, job]
     if context.arguments.run_id:
         words += ["--run-id", context.arguments.run_id]
     if getattr(context.arguments, "hosts", None):
         words += ["--hosts", context.arguments.hosts]
-    sys.stdout.flush()
     return shlex.join(words)
