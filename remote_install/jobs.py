@@ -205,7 +205,7 @@ def _ask(
         if reply["reply"] == "job":
             reports[one.job] = _kept(run, one, report.from_reply(reply, platform))
         elif reply["reply"] == "error":
-            reports[one.job] = report.not_told(one.job, platform, error_of(reply, platform.hosts[0]))
+            reports[one.job] = report.submit_failed(one.job, platform, error_of(reply, platform.hosts[0]))
 
     try:
         call(platform, verb, request, heard, talk)

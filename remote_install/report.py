@@ -105,6 +105,11 @@ def not_told(job: str, platform: Platform, error: RemoteInstallError, number: in
     return Report(job, number, "unknown", platform.name, platform.hosts[0], reason=what + str(error), error=error)
 
 
+def submit_failed(job: str, platform: Platform, error: RemoteInstallError) -> Report:
+    """A job that the host could not start; submitted again, it is the same try."""
+    return Report(job, None, "submit-failed", platform.name, platform.hosts[0], reason=str(error), error=error)
+
+
 def exit_code(reports: list[Report]) -> int:
     """The highest of 3 to 9 if there was an error of ours, else 1 if a job failed, else 0.
 

@@ -11,8 +11,8 @@ from remote_install.cli import arguments
 from transfer.errors import RemoteInstallError, UsageError
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: an interrupt like Ctrl-C, but for the exit code."""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -20,10 +20,8 @@ def main(words: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return _main(sys.argv[1:] if words is None else words)
-    except KeyboardInterrupt:
-        return 130
-    except _Terminated:
-        return 143
+    except KeyboardInterrupt as interrupt:
+        return 143 if isinstance(interrupt, _Terminated) else 130
     except BrokenPipeError:
         from remote_install.cli.output import no_more_output
 

@@ -82,7 +82,7 @@ def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
         if now - spoken >= HEARTBEAT:
             replies.say("alive")
             spoken = now
-        time.sleep(wait)
+        replies.rest(wait)
         wait = min(wait * 1.5, LONGEST_WAIT)
         looker.refresh()
 

@@ -1,6 +1,7 @@
 """How a request comes in and replies go out: JSON on stdin; a marker line, JSON lines and a last line on stdout."""
 
 import json
+import select
 import sys
 from typing import Any, Dict, List, Union
 
@@ -67,6 +68,16 @@ class Replies:
 
     def end(self) -> None:
         self.say(LAST)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep. Raises BrokenPipeError as soon as nobody can read us any more: nothing is left behind here.
+
+        poll(2) reports the other end's closing of a pipe or socket also when no event is asked for.
+        """
+        other_end = select.poll()
+        other_end.register(self._out, 0)
+        if other_end.poll(seconds * 1000):
+            raise BrokenPipeError("nobody listens")
 
     def _write(self, data: bytes) -> None:
         self._out.write(data)

@@ -1,0 +1,26 @@
+"""The user of the end-to-end tests, and what must be true after each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hosts import JobHost
+
+from .client import Client
+
+
+@pytest.fixture
+def client(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
+    """A user whose run directory is new on the shared job host; none of our processes may be left, here or there."""
+    user = Client(tmp_path, job_host)
+    user.prepare()
+    yield user
+    job_host.repair()
+    assert user.leftovers() == []
+    alive = [process for process in job_host.processes() if "jobhost" in process.args or "rsync" in process.args]
+    assert alive == []
+    # Jobs that a test left running are its own affair; the next test starts from nothing.
+    job_host.run(["sh", "-c", "kill -9 -1; true"])
+    job_host.run(["rm", "-rf", "remote-install-run"], check=True)
