@@ -16,8 +16,8 @@ from transfer.errors import (
 from transfer.platforms import Platform
 
 # Nothing prompts, no host key is learnt in passing, no terminal, nothing forwarded that the job host could
-# use against us (ssh_config(5)). ServerAlive: a dead network without it hangs for ever (measured).
-ALWAYS = (
+# use against us (ssh_config(5)). ssh takes the first value that it is given, so these come first.
+PROMISES = (
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "RequestTTY=no",
@@ -26,26 +26,26 @@ ALWAYS = (
     "ForwardAgent=no",
     "ForwardX11=no",
     "PermitLocalCommand=no",
-    "ServerAliveInterval=10",
-    "ServerAliveCountMax=3",
 )
+# A dead network without ServerAlive hangs for ever (measured); hosts.yaml may say it otherwise.
+DEFAULTS = ("ServerAliveInterval=10", "ServerAliveCountMax=3")
 
 
 def connection(platform: Platform) -> tuple[str, ...]:
     """ssh and its options for `platform`, without the host: what rsync -e is given too.
 
-    >>> connection(Platform("hpc", ("login1",), "hpc"))[-4:]
-    ('-o', 'ServerAliveCountMax=3', '-o', 'ConnectTimeout=10')
+    >>> connection(Platform("hpc", ("login1",), "hpc"))[-6:-4]
+    ('-o', 'ConnectTimeout=10')
     """
     ssh = platform.ssh
     argv = [*ssh.command]
-    for option in (*ALWAYS, f"ConnectTimeout={ssh.connect_timeout}"):
+    for option in (*PROMISES, f"ConnectTimeout={ssh.connect_timeout}"):
         argv += ["-o", option]
     for flag, value in (("-l", ssh.user), ("-p", ssh.port), ("-i", ssh.identity), ("-J", ssh.jump)):
         if value is not None:
             argv += [flag, str(value)]
-    for name, value in ssh.options.items():
-        argv += ["-o", f"{name}={value}"]
+    for option in (*(f"{name}={value}" for name, value in ssh.options.items()), *DEFAULTS):
+        argv += ["-o", option]
     return tuple(argv)
 
 

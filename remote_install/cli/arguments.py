@@ -16,9 +16,24 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
 NOT_YET = ("kill", "list", "clean", "active", "push", "pull", "check", "platforms", "schema", "init", "gate")
 
+OPTIONS_NOT_YET = [
+    "--time-limit",
+    "--directive",
+    "--on-cancel",
+    "--again",
+    "--exit-with-job-code",
+    "--dry-run",
+    "--adopt",
+    "--max-size",
+    "-f",
+]
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        later = [word for word in message.split() if word in OPTIONS_NOT_YET]
+        if later and message.startswith("unrecognized arguments"):
+            raise UsageError(f"{later[0]}: this version does not have that option yet", f"Try `{self.prog} --help`.")
         raise UsageError(message, f"Try `{self.prog} --help`.")
 
 
@@ -90,9 +105,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
-        "run", "install, submit, follow the log, fetch",
+        "run",
+        "install, submit, follow the log, fetch",
         "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] -- COMMAND...",
-    )  # fmt: skip
+    )
     _run(p)
     _platforms(p, "the platform to run on")
     _name(p)

@@ -37,7 +37,7 @@ def test_an_unknown_host_key(client: Client) -> None:
     assert "never learnt in passing" in str(error["hint"])
 
 
-def test_a_changed_host_key(client: Client, job_hosts: object) -> None:
+def test_a_changed_host_key(client: Client) -> None:
     other = client.folder / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
     known = client.folder / "known"

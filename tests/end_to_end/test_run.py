@@ -36,10 +36,23 @@ def test_a_job_that_exits_3_has_failed(client: Client) -> None:
 
 def test_the_document_of_a_job_has_the_contracts_keys_in_order(client: Client) -> None:
     done = client("run", "demo", "-p", "hpc", "--json", "--", "true")
-    assert list(done.job) == (
-        "job try state exit_code signal reason platform host job_runner job_id "
-        "submitted_at started_at finished_at messages error"
-    ).split()
+    assert list(done.job) == [
+        "job",
+        "try",
+        "state",
+        "exit_code",
+        "signal",
+        "reason",
+        "platform",
+        "host",
+        "job_runner",
+        "job_id",
+        "submitted_at",
+        "started_at",
+        "finished_at",
+        "messages",
+        "error",
+    ]
     assert done.job["started_at"] <= done.job["finished_at"]
     assert done.job["host"] == client.host.name
 
@@ -102,7 +115,7 @@ def test_output_comes_while_the_job_runs(client: Client) -> None:
 
 ARGUMENTS = [
     "two words",
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "$(id)",
     "`id`; rm -rf ~",
     "first\nsecond",
@@ -132,7 +145,7 @@ def test_an_argument_that_is_no_utf8_arrives_unchanged(client: Client) -> None:
 
 NAMES = [
     b"two words",
-    b"it's \"quoted\"",
+    b'it\'s "quoted"',
     b"$(id)",
     b"`id`; rm -rf ~",
     b"first\nsecond",
@@ -161,7 +174,19 @@ def test_awkward_file_names_arrive_unchanged_and_come_back(client: Client) -> No
 
 @pytest.mark.parametrize("name", ["re*lts?", "[x]", "a b"])
 def test_results_are_not_sent_back(client: Client, name: str) -> None:
-    words = ["run", "demo", "-p", "hpc", "--fetch", f"{name}/", "--", "sh", "-c", 'mkdir -p "$0"; date +%N >"$0/r"', name]
+    words = [
+        "run",
+        "demo",
+        "-p",
+        "hpc",
+        "--fetch",
+        f"{name}/",
+        "--",
+        "sh",
+        "-c",
+        'mkdir -p "$0"; date +%N >"$0/r"',
+        name,
+    ]
     assert client(*words).code == 0
     first = (client.run_directory / name / "r").read_text()
     client.write("other", "sent\n")
@@ -182,7 +207,9 @@ def test_git_and_logs_are_not_sent(client: Client) -> None:
 
 
 def test_the_job_finds_its_variables_and_starts_in_the_run_directory(client: Client) -> None:
-    line = 'pwd; echo "$REMOTE_INSTALL_RUN $REMOTE_INSTALL_JOB $REMOTE_INSTALL_TRY"; cd "$REMOTE_INSTALL_JOB_DIR" && pwd'
+    line = (
+        'pwd; echo "$REMOTE_INSTALL_RUN $REMOTE_INSTALL_JOB $REMOTE_INSTALL_TRY"; cd "$REMOTE_INSTALL_JOB_DIR" && pwd'
+    )
     done = client("run", "demo", "-p", "hpc", "--name", "a.b+c", "--", "sh", "-c", line)
     assert done.out.decode().splitlines() == [client.there, "demo a.b+c 1", f"{client.there}/log/job/a.b+c/01"]
 
@@ -194,8 +221,8 @@ def test_the_next_run_is_the_next_try(client: Client) -> None:
 
 
 def test_memory_here_does_not_grow_with_output(client: Client) -> None:
-    line = "import resource, sys; sys.path[:0] = [%r]; from remote_install.cli import main; main(); " % str(
-        client.environment()["PYTHONPATH"]
+    line = "import resource, sys; sys.path[:0] = [{!r}]; from remote_install.cli import main; main(); ".format(
+        str(client.environment()["PYTHONPATH"])
     )
     line += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
     import subprocess
@@ -203,7 +230,11 @@ def test_memory_here_does_not_grow_with_output(client: Client) -> None:
 
     words = ["run", "demo", "-p", "hpc", "--", "head", "-c", "20000000", "/dev/zero"]
     done = subprocess.run(
-        [sys.executable, "-c", line, *words], cwd=client.folder, env=client.environment(), capture_output=True, timeout=60
+        [sys.executable, "-c", line, *words],
+        cwd=client.folder,
+        env=client.environment(),
+        capture_output=True,
+        timeout=60,
     )
     assert len(done.stdout) == 20_000_000
     assert int(done.stderr.split()[-1]) < 100_000  # KiB

@@ -1,0 +1,391 @@
+"""hosts.yaml: where it is looked for, what a platform is made of, and what is refused at which place."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from transfer import platforms
+from transfer.errors import ConfigError
+from transfer.platforms import Platform, Platforms, Retry, Rsync, Ssh, find_hosts_file, load_platforms
+
+Load = Callable[[str], Platforms]
+
+
+@pytest.fixture
+def load(tmp_path: Any) -> Load:
+    def load_text(content: str) -> Platforms:
+        path = tmp_path / "hosts.yaml"
+        path.write_text(content, encoding="utf-8")
+        return load_platforms(str(path))
+
+    return load_text
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> str:
+    """No test sees this machine's own files."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(platforms, "SYSTEM_HOSTS_FILE", str(tmp_path / "etc" / "hosts.yaml"))
+    return str(tmp_path / "home")
+
+
+def platform(**given: Any) -> Platform:
+    return Platform(**{"name": "hpc", "hosts": ("hpc",), "install_target": "hpc", **given})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("platforms:\n  hpc:\n", platform()),
+        ("platforms: {hpc: {}}", platform()),
+        ("platforms: {hpc: {ssh: , rsync: {}, retry: }}", platform()),
+        ("defaults:\nplatforms: {hpc: }", platform()),
+        ("platforms: {hpc: {hosts: [login1]}}", platform(hosts=("login1",))),
+        ("platforms: {hpc: {hosts: ['me@login1.site.org:x-1']}}", platform(hosts=("me@login1.site.org:x-1",))),
+        ("platforms: {hpc: {hosts: [010]}}", platform(hosts=("010",))),
+        ("platforms: {hpc: {install_target: home of all}}", platform(install_target="home of all")),
+        ("platforms: {hpc: {run_root: /scratch/$USER/runs}}", platform(run_root="/scratch/$USER/runs")),
+        ("platforms: {hpc: {run_root: ~/runs}}", platform(run_root="~/runs")),  # expanded there, not here
+        ("platforms: {hpc: {python: /opt/python-3.9/bin/python3}}", platform(python="/opt/python-3.9/bin/python3")),
+        ("platforms: {hpc: {ssh: {user: 'SITE\\me', port: 2222}}}", platform(ssh=Ssh(user="SITE\\me", port=2222))),
+        ("platforms: {hpc: {ssh: {user: 007}}}", platform(ssh=Ssh(user="007"))),
+        ("platforms: {hpc: {ssh: {jump: 'me@gate:22,gate2'}}}", platform(ssh=Ssh(jump="me@gate:22,gate2"))),
+        ("platforms: {hpc: {ssh: {jump: 'ssh://me@[::1]:22'}}}", platform(ssh=Ssh(jump="ssh://me@[::1]:22"))),
+        ("platforms: {hpc: {ssh: {identity: /k/id}}}", platform(ssh=Ssh(identity="/k/id"))),
+        ("platforms: {hpc: {ssh: {connect_timeout: 3600}}}", platform(ssh=Ssh(connect_timeout=3600))),
+        (
+            "platforms: {hpc: {ssh: {command: \"ssh -F 'my config'\"}}}",
+            platform(ssh=Ssh(command=("ssh", "-F", "my config"))),
+        ),
+        (
+            "platforms: {hpc: {ssh: {options: {Compression: no, RekeyLimit: 1G 1:00:00, ProxyCommand: 'x %h; y'}}}}",
+            platform(ssh=Ssh(options={"Compression": "no", "RekeyLimit": "1G 1:00:00", "ProxyCommand": "x %h; y"})),
+        ),
+        (
+            "platforms: {hpc: {rsync: {command: [rsync3, -z], options: [--bwlimit=1000]}}}",
+            platform(rsync=Rsync(("rsync3", "-z"), ("--bwlimit=1000",))),
+        ),
+        ("platforms: {hpc: {retry: {attempts: 1, max_wait: 0}}}", platform(retry=Retry(1, 0.0))),
+        ("platforms: {hpc: {retry: {max_wait: 0.5}}}", platform(retry=Retry(max_wait=0.5))),
+        # defaults: mappings merge key by key, lists and commands are replaced.
+        ("defaults: {hosts: [a], python: p}\nplatforms: {hpc: }", platform(hosts=("a",), python="p")),
+        ("defaults: {hosts: [a]}\nplatforms: {hpc: {hosts: [b]}}", platform(hosts=("b",))),
+        (
+            "defaults: {ssh: {port: 1, user: me}}\nplatforms: {hpc: {ssh: {port: 2}}}",
+            platform(ssh=Ssh(port=2, user="me")),
+        ),
+        ("defaults: {ssh: {port: 1}}\nplatforms: {hpc: {ssh: }}", platform(ssh=Ssh(port=1))),
+        (
+            "defaults: {ssh: {options: {A: 1, B: 1}}}\nplatforms: {hpc: {ssh: {options: {B: 2, C: 2}}}}",
+            platform(ssh=Ssh(options={"A": "1", "B": "2", "C": "2"})),
+        ),
+        (
+            "defaults: {ssh: {options: {Compression: no}}}\nplatforms: {hpc: {ssh: {options: {compression: yes}}}}",
+            platform(ssh=Ssh(options={"compression": "yes"})),
+        ),
+        (
+            "defaults: {rsync: {command: rsync -z, options: [-a, -b]}}\nplatforms: {hpc: {rsync: {options: [-c]}}}",
+            platform(rsync=Rsync(("rsync", "-z"), ("-c",))),
+        ),
+        # YAML's own merges come first, and are shallow.
+        (
+            "platforms:\n  x: &x {python: p, ssh: {port: 1}}\n  hpc: {<<: *x, ssh: {user: me}}",
+            platform(python="p", ssh=Ssh(user="me")),
+        ),
+        ("platforms:\n  x: &x {python: p}\n  hpc: *x", platform(python="p")),
+    ],
+)
+def test_a_platform_is_made_of_what_the_file_says(load: Load, content: str, expected: Platform) -> None:
+    assert load(content).get("hpc") == expected
+
+
+def test_programs_and_keys_of_this_machine_are_found_by_tilde(load: Load, home: str) -> None:
+    found = load("platforms: {hpc: {ssh: {identity: ~/.ssh/id, command: ~/bin/ssh -v ~}, rsync: {command: ~/rsync}}}")
+    ssh = found.get("hpc").ssh
+    assert (ssh.identity, ssh.command) == (f"{home}/.ssh/id", (f"{home}/bin/ssh", "-v", "~"))
+    assert found.get("hpc").rsync.command == (f"{home}/rsync",)
+
+
+def test_each_platform_is_its_own(load: Load) -> None:
+    found = load("defaults: {ssh: {options: {A: 1}}}\nplatforms: {a: {ssh: {options: {B: 2}}}, b: , no: }")
+    assert found.get("a").ssh.options == {"A": "1", "B": "2"}
+    assert found.get("b").ssh.options == {"A": "1"}
+    assert found.get("no") == Platform("no", ("no",), "no", ssh=Ssh(options={"A": "1"}))
+    with pytest.raises(TypeError):
+        found.get("b").ssh.options["C"] = "3"  # type: ignore[index]
+
+
+HOST_RULE = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "phrase"),
+    [
+        # The column counts from the text here, which stands after "platforms:\n  hpc: ".
+        ("{hosts: []}", 9, "no host is named"),
+        ("{hosts: login1}", 9, "hosts: expected a list, saw login1"),
+        ("{hosts: [a, b]}", 9, "several hosts on a platform are not used yet: name one"),
+        ("{hosts: [-oProxyCommand=x]}", 10, f"platforms.hpc.hosts: expected {HOST_RULE}, saw -oProxyCommand=x"),
+        ("{hosts: ['a b']}", 10, HOST_RULE),
+        ("{hosts: ['']}", 10, HOST_RULE),
+        ("{hosts: ['a;b']}", 10, HOST_RULE),
+        ("{hosts: ['é']}", 10, HOST_RULE),
+        ('{hosts: ["a\\n"]}', 10, "\\n can't stand in this text"),
+        ("{hosts: [localhost]}", 10, "localhost has no effect yet"),
+        ("{hosts: [LOCALHOST]}", 10, "localhost has no effect yet"),
+        ("{install_target: ''}", 18, "install_target: expected a name"),
+        ("{run_root: ''}", 12, "run_root: expected a path"),
+        ("{run_root: ~}", 12, "run_root: expected a path, saw nothing (~)"),
+        ("{run_root: 'a\tb'}", 12, 'run_root: expected a path, saw the text "a\\tb"'),
+        ('{run_root: "a\\0b"}', 12, "\\x00 can't stand in this text"),
+        ("{python: ~/python}", 10, "python: expected a name or path"),
+        ("{python: -m}", 10, "python: expected a name or path"),
+        ("{python: 'python3 -E'}", 10, "python: expected a name or path"),
+        ("{python: $PYTHON}", 10, "python: expected a name or path"),
+        ("{ssh: {user: -oX}}", 14, "ssh.user: expected a user's name"),
+        ("{ssh: {user: 'a b'}}", 14, "ssh.user: expected a user's name"),
+        ("{ssh: {user: 'a;b'}}", 14, "ssh.user: expected a user's name"),
+        ("{ssh: {user: 'a\u00a0b'}}", 14, 'saw the text "a\\xa0b"'),
+        ("{ssh: {user: ''}}", 14, "ssh.user: expected a user's name"),
+        ("{ssh: {jump: -W}}", 14, "ssh.jump: expected hosts as ssh -J takes them"),
+        ("{ssh: {jump: 'a b'}}", 14, "ssh.jump: expected hosts as ssh -J takes them"),
+        ("{ssh: {jump: '$(x)'}}", 14, "ssh.jump: expected hosts as ssh -J takes them"),
+        ("{ssh: {port: 0}}", 14, "ssh.port: expected a whole number from 1 to 65535, saw 0"),
+        ("{ssh: {port: 65536}}", 14, "saw 65536"),
+        ("{ssh: {port: '22'}}", 14, 'saw the text "22"'),
+        ("{ssh: {port: 022}}", 14, "saw 022"),
+        ("{ssh: {connect_timeout: 0}}", 25, "expected a whole number from 1 to 3600, saw 0"),
+        ("{ssh: {connect_timeout: 3601}}", 25, "saw 3601"),
+        ("{ssh: {connect_timeout: 1.5}}", 25, "saw 1.5"),
+        ("{ssh: {identity: ''}}", 18, "ssh.identity: expected a path"),
+        ("{ssh: {command: }}", 16, "ssh.command: expected a program with its arguments, saw nothing"),
+        ("{ssh: {command: []}}", 17, "ssh.command: no program is named"),
+        ("{ssh: {command: ' '}}", 17, "ssh.command: no program is named"),
+        ("{ssh: {options: [A]}}", 17, "ssh.options: expected a mapping of names, saw a list"),
+        ("{ssh: {options: {A-B: x}}}", 18, "a name in platforms.hpc.ssh.options: expected letters and digits"),
+        ("{ssh: {options: {1A: x}}}", 18, "expected letters and digits"),
+        ("{ssh: {options: {A: }}}", 20, "ssh.options.A: expected text, saw nothing"),
+        ('{ssh: {options: {A: "x\\nB y"}}}', 21, "\\n can't stand in this text"),
+        ("{rsync: {options: --x}}", 19, "rsync.options: expected a list"),
+        ("{rsync: rsync}", 9, "rsync: expected a mapping, saw rsync"),
+        ("{retry: {attempts: 0}}", 20, "retry.attempts: expected a whole number from 1 to 100, saw 0"),
+        ("{retry: {attempts: 101}}", 20, "saw 101"),
+        ("{retry: {max_wait: 3601}}", 20, "retry.max_wait: expected a number of seconds from 0 to 3600, saw 3601"),
+        ("{retry: {max_wait: -1}}", 20, "saw -1"),
+        ("{retry: {max_wait: 30s}}", 20, "saw 30s"),
+        ("{prot: 22}", 2, "`prot` is not a key of platforms.hpc"),
+        ("[hosts]", 1, "platforms.hpc: expected a mapping, saw a list"),
+        ("login1", 1, "platforms.hpc: expected a mapping, saw login1"),
+    ],
+)
+def test_a_mistake_in_a_platform(load: Load, given: str, column: int, phrase: str) -> None:
+    for head, line in (("platforms:\n  hpc: ", 2), ("# x\n\ndefaults: ", 3)):
+        with pytest.raises(ConfigError) as caught:
+            load(head + given)
+        message = caught.value.message.replace("defaults", "platforms.hpc")
+        places = re.findall(r"hosts\.yaml:(\d+:\d+): ", message)
+        assert places == [f"{line}:{len(head.rsplit(chr(10))[-1]) + column}"]
+        assert phrase in message
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "BatchMode",
+        "StrictHostKeyChecking",
+        "RequestTTY",
+        "RemoteCommand",
+        "SessionType",
+        "ForkAfterAuthentication",
+        "StdinNull",
+        "LogLevel",
+        "NumberOfPasswordPrompts",
+        "NoHostAuthenticationForLocalhost",
+    ],
+)
+def test_options_of_ssh_that_would_break_a_promise(load: Load, option: str) -> None:
+    for name in (option, option.lower(), option.upper()):
+        with pytest.raises(ConfigError, match=rf"hosts\.yaml:1:38: the ssh option {name} can't be set: "):
+            load("platforms: {hpc: {ssh: {  options: { " + name + ": yes}}}}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "select: in-order",
+        "job_runner: {name: slurm}",
+        "filesystem: auto",
+        "access: ssh",
+        "submit_from: auto",
+        "shell: sh",
+        "ssh: {multiplex: true}",
+        "ssh: {max_connections: 8}",
+        "ssh: {rate: 60}",
+        "rsync: {root: /home/me}",
+        "symlink_dirs: {a: b}",
+        "environment: {}",
+        "secrets: [A]",
+        "forward: []",
+        "init_script:",
+        "directives: {--a: b}",
+        "polling: {first: 1}",
+    ],
+)
+def test_keys_without_effect_are_refused(load: Load, given: str) -> None:
+    path = ".".join(re.findall(r"(\w+): ?", given)[: 2 if given.startswith(("ssh", "rsync")) else 1])
+    for head in ("platforms:\n  hpc:\n    ", "defaults:\n    "):
+        with pytest.raises(ConfigError) as caught:
+            load(head + given)
+        lines = caught.value.message.split("\n")
+        assert f"{path} has no effect yet: this version does not act on it" in lines[0]
+        assert lines[2].index("^") == lines[1].index(path.rsplit(".", 1)[-1])
+        assert lines[3].strip() == "Remove it."
+        assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "phrase"),
+    [
+        ("groups: {any: {platforms: [hpc]}}", "1:1", "groups has no effect yet"),
+        ("platform: {hpc: }", "1:1", "`platform` is not a key of this file"),
+        ("hpc: {hosts: [a]}", "1:1", "`hpc` is not a key of this file"),
+        ("platforms: [hpc]", "1:12", "platforms: expected a mapping of names, saw a list"),
+        ("platforms: {localhost: }", "1:13", "localhost has no effect yet"),
+        ("platforms: {'/desktop\\d+/': }", "1:13", "names that are regular expressions have no effect yet"),
+        ("platforms: {-x: }", "1:13", f"a name in platforms: expected {HOST_RULE}, saw -x"),
+        ("platforms: {a/b: }", "1:13", HOST_RULE),
+        ("platforms: {'': }", "1:13", HOST_RULE),
+        ("platforms:\n  a: {}\n  b: {}\n  a: {}", "4:3", "`a` is given twice: on line 2 and on line 4"),
+    ],
+)
+def test_a_mistake_at_the_top(load: Load, content: str, place: str, phrase: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(content)
+    assert re.findall(r"hosts\.yaml:(\d+:\d+): ", caught.value.message) == [place]
+    assert phrase in caught.value.message
+
+
+def test_several_mistakes_are_told_at_once(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            "defaults: {hosts: []}\nplatforms:\n  a: {hosts: [x, -y], prot: 1}\n  localhost: {ssh: {port: a}}\ngrp: {}"
+        )
+    found = re.findall(r"hosts\.yaml:(\d+:\d+): ", caught.value.message)
+    assert found == ["1:19", "3:14", "3:18", "3:23", "4:3", "4:27", "5:1"]
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("hcp", "hosts.yaml has no platform hcp", "Did you mean `hpc`? It has: hpc, gpu."),
+        ("xyzzy", "hosts.yaml has no platform xyzzy", "It has: hpc, gpu."),
+        ("localhost", "localhost has no effect yet", "Name another host."),
+        ("/x/", "names that are regular expressions have no effect yet", "Write out the platform's name."),
+        ("-x", '"-x" can\'t be the name of a platform', f"It is {HOST_RULE}."),
+        ("a\x1b", '"a\\x1b" can\'t be the name of a platform', f"It is {HOST_RULE}."),
+        ("hpc\n", '"hpc\\n" can\'t be the name of a platform', f"It is {HOST_RULE}."),
+    ],
+)
+def test_a_platform_that_is_not_there(load: Load, name: str, message: str, hint: str) -> None:
+    found = load("platforms: {hpc: , gpu: }")
+    with pytest.raises(ConfigError) as caught:
+        found.get(name)
+    assert message in caught.value.message
+    assert caught.value.hint == hint
+
+
+def test_a_file_without_platforms(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("defaults: {python: p}").get("hpc")
+    assert caught.value.hint == "It has: none."
+
+
+def test_many_platforms_are_not_all_listed(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("platforms: {" + ", ".join(f"p{i}: " for i in range(100)) + "}").get("xyzzy")
+    assert caught.value.hint.endswith(" p18, p19 and 80 more.")
+
+
+def test_without_a_file_the_error_shows_the_lines_that_help(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_platforms(None).get("hpc")
+    hint = caught.value.hint
+    for place in ("--hosts", "$REMOTE_INSTALL_HOSTS", "$XDG_CONFIG_HOME/remote-install/hosts.yaml", "/etc/remote-inst"):
+        assert place in hint
+    assert load("\n".join(hint.split("\n")[-3:])).get("hpc") == platform()
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_platforms("/nowhere/hosts.yaml")
+
+
+# What exists, --hosts, the environment -> what is read. All paths are below tmp_path.
+@pytest.mark.parametrize(
+    ("files", "explicit", "environ", "expected"),
+    [
+        ("a b xdg home etc", "a", {"REMOTE_INSTALL_HOSTS": "b", "XDG_CONFIG_HOME": "xdg"}, "a"),
+        ("b xdg home etc", None, {"REMOTE_INSTALL_HOSTS": "b", "XDG_CONFIG_HOME": "xdg"}, "b"),
+        ("xdg home etc", None, {"XDG_CONFIG_HOME": "xdg"}, "xdg"),
+        ("home etc", None, {"XDG_CONFIG_HOME": "xdg"}, "etc"),
+        ("xdg home etc", None, {}, "home"),
+        ("etc", None, {}, "etc"),
+        ("", None, {}, None),
+        ("a", "a", {}, "a"),
+    ],
+)
+def test_where_hosts_yaml_is_looked_for(
+    tmp_path: Any, home: str, files: str, explicit: str | None, environ: dict[str, str], expected: str | None
+) -> None:
+    places = {
+        "a": "a",
+        "b": "b",
+        "xdg": "xdg/remote-install/hosts.yaml",
+        "home": "home/.config/remote-install/hosts.yaml",
+        "etc": "etc/hosts.yaml",
+    }
+    for name in files.split():
+        (tmp_path / places[name]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / places[name]).touch()
+    given = {name: str(tmp_path / value) for name, value in environ.items()}
+    found = find_hosts_file(explicit and str(tmp_path / explicit), {"HOME": home, **given})
+    assert found == (expected and str(tmp_path / places[expected]))
+
+
+def test_odd_values_of_the_environment(tmp_path: Any, home: str) -> None:
+    path = tmp_path / "home" / ".config" / "remote-install" / "hosts.yaml"
+    path.parent.mkdir(parents=True)
+    os.symlink("nowhere", path)  # a dangling link is told of, not passed over
+    for environ in ({"REMOTE_INSTALL_HOSTS": ""}, {"XDG_CONFIG_HOME": ""}, {"XDG_CONFIG_HOME": "relative"}):
+        assert find_hosts_file(None, {"HOME": home, **environ}) == str(path)
+    assert find_hosts_file(None, {}) == str(path)
+
+
+@pytest.mark.parametrize(
+    ("explicit", "environ", "message"),
+    [
+        ("/nowhere/x", {}, "--hosts names /nowhere/x: No such file or directory"),
+        ("", {}, "--hosts names nothing: No such file or directory"),
+        ("/a\0b", {}, "--hosts names /a\\x00b: "),
+        ("/\x1b[31m", {}, "--hosts names /\\x1b[31m: No such file"),
+        (None, {"REMOTE_INSTALL_HOSTS": "/nowhere/y"}, "$REMOTE_INSTALL_HOSTS names /nowhere/y: No such file"),
+        ("/nowhere/x", {"REMOTE_INSTALL_HOSTS": "/nowhere/y"}, "--hosts names /nowhere/x"),
+    ],
+)
+def test_a_named_file_must_be_there(explicit: str | None, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_hosts_file(explicit, environ)
+    assert caught.value.message.startswith(message)
+
+
+def test_examples() -> None:
+    result = doctest.testmod(platforms)
+    assert result.attempted
+    assert not result.failed
