@@ -5,12 +5,13 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from transfer import platforms
+from transfer import platforms, ssh
 from transfer.errors import ConfigError
 from transfer.platforms import Platform, Platforms, Retry, Rsync, Ssh, find_hosts_file, load_platforms
 
@@ -49,7 +50,7 @@ def platform(**given: Any) -> Platform:
         ("platforms: {hpc: {hosts: [login1]}}", platform(hosts=("login1",))),
         ("platforms: {hpc: {hosts: ['me@login1.site.org:x-1']}}", platform(hosts=("me@login1.site.org:x-1",))),
         ("platforms: {hpc: {hosts: [010]}}", platform(hosts=("010",))),
-        ("platforms: {hpc: {install_target: home of all}}", platform(install_target="home of all")),
+        ("platforms: {hpc: {install_target: home-1_a.b+c}}", platform(install_target="home-1_a.b+c")),
         ("platforms: {hpc: {run_root: /scratch/$USER/runs}}", platform(run_root="/scratch/$USER/runs")),
         ("platforms: {hpc: {run_root: ~/runs}}", platform(run_root="~/runs")),  # expanded there, not here
         ("platforms: {hpc: {python: /opt/python-3.9/bin/python3}}", platform(python="/opt/python-3.9/bin/python3")),
@@ -90,8 +91,12 @@ def platform(**given: Any) -> Platform:
             platform(ssh=Ssh(options={"compression": "yes"})),
         ),
         (
-            "defaults: {rsync: {command: rsync -z, options: [-a, -b]}}\nplatforms: {hpc: {rsync: {options: [-c]}}}",
+            "defaults: {rsync: {command: rsync -z, options: [-z, -H]}}\nplatforms: {hpc: {rsync: {options: [-c]}}}",
             platform(rsync=Rsync(("rsync", "-z"), ("-c",))),
+        ),
+        (
+            "platforms: {hpc: {ssh: {options: {<<: {Compression: no}, compression: yes}}}}",
+            platform(ssh=Ssh(options={"compression": "yes"})),
         ),
         # YAML's own merges come first, and are shallow.
         (
@@ -107,8 +112,8 @@ def test_a_platform_is_made_of_what_the_file_says(load: Load, content: str, expe
 
 def test_programs_and_keys_of_this_machine_are_found_by_tilde(load: Load, home: str) -> None:
     found = load("platforms: {hpc: {ssh: {identity: ~/.ssh/id, command: ~/bin/ssh -v ~}, rsync: {command: ~/rsync}}}")
-    ssh = found.get("hpc").ssh
-    assert (ssh.identity, ssh.command) == (f"{home}/.ssh/id", (f"{home}/bin/ssh", "-v", "~"))
+    given = found.get("hpc").ssh
+    assert (given.identity, given.command) == (f"{home}/.ssh/id", (f"{home}/bin/ssh", "-v", "~"))
     assert found.get("hpc").rsync.command == (f"{home}/rsync",)
 
 
@@ -122,6 +127,7 @@ def test_each_platform_is_its_own(load: Load) -> None:
 
 
 HOST_RULE = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
+TARGET_RULE = "letters, digits and . _ + -, with a letter or digit first"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,11 @@ HOST_RULE = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
         ('{hosts: ["a\\n"]}', 10, "\\n can't stand in this text"),
         ("{hosts: [localhost]}", 10, "localhost has no effect yet"),
         ("{hosts: [LOCALHOST]}", 10, "localhost has no effect yet"),
-        ("{install_target: ''}", 18, "install_target: expected a name"),
+        ("{install_target: ''}", 18, f"install_target: expected {TARGET_RULE}"),
+        ("{install_target: home of all}", 18, TARGET_RULE),
+        ("{install_target: ../x}", 18, TARGET_RULE),
+        ("{install_target: -x}", 18, TARGET_RULE),
+        ("{install_target: _x}", 18, TARGET_RULE),
         ("{run_root: ''}", 12, "run_root: expected a path"),
         ("{run_root: ~}", 12, "run_root: expected a path, saw nothing (~)"),
         ("{run_root: 'a\tb'}", 12, 'run_root: expected a path, saw the text "a\\tb"'),
@@ -172,6 +182,8 @@ HOST_RULE = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
         ("{ssh: {options: {1A: x}}}", 18, "expected letters and digits"),
         ("{ssh: {options: {A: }}}", 20, "ssh.options.A: expected text, saw nothing"),
         ('{ssh: {options: {A: "x\\nB y"}}}', 21, "\\n can't stand in this text"),
+        ("{ssh: {options: {Ab: x, aB: y}}}", 25, "`aB` is given twice: on line"),
+        ("{ssh: {options: {<<: {Ab: x}, aB: y, AB: z}}}", 38, "`AB` is given twice: on line"),
         ("{rsync: {options: --x}}", 19, "rsync.options: expected a list"),
         ("{rsync: rsync}", 9, "rsync: expected a mapping, saw rsync"),
         ("{retry: {attempts: 0}}", 20, "retry.attempts: expected a whole number from 1 to 100, saw 0"),
@@ -194,25 +206,96 @@ def test_a_mistake_in_a_platform(load: Load, given: str, column: int, phrase: st
         assert phrase in message
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        "BatchMode",
-        "StrictHostKeyChecking",
-        "RequestTTY",
-        "RemoteCommand",
-        "SessionType",
-        "ForkAfterAuthentication",
-        "StdinNull",
-        "LogLevel",
-        "NumberOfPasswordPrompts",
-        "NoHostAuthenticationForLocalhost",
-    ],
+SSH_REFUSED = (
+    "BatchMode StrictHostKeyChecking RequestTTY RemoteCommand SessionType ForkAfterAuthentication StdinNull LogLevel "
+    "NumberOfPasswordPrompts NoHostAuthenticationForLocalhost ForwardAgent ForwardX11 ClearAllForwardings "
+    "LocalForward RemoteForward DynamicForward PermitLocalCommand LocalCommand ConnectTimeout"
 )
+
+
+@pytest.mark.parametrize("option", SSH_REFUSED.split())
 def test_options_of_ssh_that_would_break_a_promise(load: Load, option: str) -> None:
     for name in (option, option.lower(), option.upper()):
-        with pytest.raises(ConfigError, match=rf"hosts\.yaml:1:38: the ssh option {name} can't be set: "):
+        with pytest.raises(ConfigError, match=rf"hosts\.yaml:1:38: the ssh option {name} can't be set: ") as caught:
             load("platforms: {hpc: {ssh: {  options: { " + name + ": yes}}}}")
+        assert ("ssh.connect_timeout" in caught.value.message) == (option == "ConnectTimeout")
+
+
+def test_what_ssh_is_always_given_is_refused() -> None:
+    assert {option.split("=")[0] for option in ssh.PROMISES} <= set(SSH_REFUSED.split())
+
+
+def test_options_of_ssh_that_replace_ours(load: Load) -> None:
+    options = {"ServerAliveInterval": "60", "serveralivecountmax": "1"}
+    content = "platforms: {hpc: {ssh: {options: {ServerAliveInterval: 60, serveralivecountmax: 1}}}}"
+    assert load(content).get("hpc").ssh.options == options
+
+
+RSYNC_ALLOWED = (
+    "--bwlimit=1000 --compress -z -zz --compress-choice=zlib --zc=zlib --compress-level=3 --zl=3 "
+    "--skip-compress=gz/bz2 --checksum -c --checksum-choice=md5 --cc=md5 --whole-file -W --no-whole-file "
+    "--exclude=*.o --exclude=a=b --include=*.c --exclude-from=/dev/null --include-from=/dev/null --filter=-_*.o "
+    "--chmod=Dg+s --timeout=30 --iconv=- --copy-links -L --copy-unsafe-links --safe-links --hard-links -H --sparse -S "
+    "--omit-dir-times -O --max-size=1G --min-size=1 --partial --no-partial --partial-dir=.part --ipv4 --ipv6 -4 -6 "
+    "--block-size=1024 --one-file-system -x --stop-after=60 --no-compress --no-inc-recursive -czHS"
+)
+
+
+@pytest.mark.parametrize("option", RSYNC_ALLOWED.split())
+def test_options_of_rsync_that_are_allowed_are_known_to_it(load: Load, tmp_path: Any, option: str) -> None:
+    assert load(f"platforms: {{hpc: {{rsync: {{options: ['{option}']}}}}}}").get("hpc").rsync.options == (option,)
+    for folder in ("from", "to"):
+        (tmp_path / folder).mkdir()
+    subprocess.run(["rsync", "-r", option, "--", f"{tmp_path}/from/", f"{tmp_path}/to/"], check=True, timeout=30)
+
+
+RSYNC_REFUSED = (
+    "-e --rsh=ssh --rsync-path=x --del --delete --delete-after --delete-excluded=x --remove-source-files "
+    "--files-from=x --from0 -0 --daemon --server --sender --out-format=%n --log-file=x --log-file-format=x --no-s "
+    "--no-secluded-args --no-protect-args --old-args --dry-run -n --list-only --inplace --append --append-verify "
+    "--write-batch=x --only-write-batch=x --read-batch=x --itemize-changes -i --info=all --debug=all -v --verbose -q "
+    "--quiet --stats --progress -P --human-readable -h --backup -b --backup-dir=x --suffix=x --temp-dir=x -T "
+    "--compare-dest=x --copy-dest=x --link-dest=x -R --relative --no-R --no-relative --no-r --no-recursive --no-links "
+    "--no-times --modify-window=1 -@1 -a --archive -d --dirs --update -u --existing --ignore-existing --size-only "
+    "--ignore-times --remote-option=x -M--x --max-delete=1 --force --fake-super --super --copy-as=x --contimeout=1 "
+    "--protocol=30 -f -B -B1024 -C -F --help --version --no-timeout --no-bwlimit --bwlim=1 --compres --xyz"
+)
+
+
+@pytest.mark.parametrize("option", RSYNC_REFUSED.split())
+def test_options_of_rsync_that_would_break_a_promise(load: Load, option: str) -> None:
+    name = re.escape(option.split("=")[0] if option.startswith("--") else option[:2])
+    wanted = rf"hosts\.yaml:1:37: the rsync option {name} is not used here: it could break what an install promises\n"
+    with pytest.raises(ConfigError, match=wanted):
+        load(f"platforms: {{hpc: {{rsync: {{options: ['{option}']}}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("option", "message", "hint"),
+    [
+        ("-ze", "the rsync option -e is not used here", "Remove it."),
+        ("-znc", "the rsync option -n is not used here", "Remove it."),
+        ("-z=1", "the rsync option -= is not used here", "Remove it."),
+        ("-", "the rsync option - is not used here", "Remove it."),
+        ("--", "the rsync option -- is not used here", "Remove it."),
+        ("--compres", "the rsync option --compres is not used here", "Did you mean `--compress`?"),
+        ("--bwlimt=5", "the rsync option --bwlimt is not used here", "Did you mean `--bwlimit`?"),
+        ("--delete-after", "the rsync option --delete-after is not used here", "Remove it."),
+        ("--bwlimit", "the rsync option --bwlimit needs a value", "Write --bwlimit=VALUE."),
+        ("--exclude=", "the rsync option --exclude needs a value", "Write --exclude=VALUE."),
+        ("--compress=zstd", "the rsync option --compress takes no value", "Write --compress."),
+        ("--no-compress=1", "the rsync option --no-compress takes no value", "Write --no-compress."),
+        ("1000", "1000 is not an option", "An option and its value are one: --option=value."),
+        ("host:x", "host:x is not an option", "An option and its value are one: --option=value."),
+        ("", "an empty text is not an option", "An option and its value are one: --option=value."),
+    ],
+)
+def test_a_refused_option_of_rsync_has_its_remedy(load: Load, option: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(f"platforms: {{hpc: {{rsync: {{options: [-c, '{option}']}}}}}}")
+    lines = caught.value.message.split("\n")
+    assert f"hosts.yaml:1:41: {message}" in lines[0]
+    assert lines[3].strip() == hint
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _command(
     cwd: str | None = None,
 ) -> Command:
     rsh = " ".join(quoted(word) for word in ssh.connection(platform))
-    argv = (*platform.rsync.command, *ALWAYS, *platform.rsync.options, *options, "-e", rsh, "--", *ends)
+    argv = (*platform.rsync.command, *ALWAYS, *options, *platform.rsync.options, "-e", rsh, "--", *ends)
     return Command(argv, stdin, cwd)
 
 

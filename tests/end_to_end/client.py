@@ -94,6 +94,13 @@ class Client:
         mine = {MARK: self.mark, "PYTHONPATH": root, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
         return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
 
+    def wait_for_logouts(self) -> None:
+        """sshd ends a session a moment after its client has gone."""
+        until = time.monotonic() + 5
+        while self.host.sessions() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert self.host.sessions() == []
+
     def leftovers(self) -> list[str]:
         """The processes on this machine that our commands started and that still live.
 

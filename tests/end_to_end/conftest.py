@@ -19,6 +19,7 @@ def client(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
     yield user
     job_host.repair()
     assert user.leftovers() == []
+    user.wait_for_logouts()
     alive = [process for process in job_host.processes() if "jobhost" in process.args or "rsync" in process.args]
     assert alive == []
     # Jobs that a test left running are its own affair; the next test starts from nothing.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from .client import Client
 
 STEPS = [
@@ -20,20 +18,12 @@ STEPS = [
 ]
 
 
-def wait_for_logouts(client: Client) -> None:
-    """sshd ends a session a moment after its client has gone."""
-    until = time.monotonic() + 5
-    while client.host.sessions() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert client.host.sessions() == []
-
-
 def test_only_job_wrappers_and_their_commands_are_left(client: Client) -> None:
     codes = []
     for words in STEPS:
         codes.append(client(*words).code)
         assert client.leftovers() == [], words
-        wait_for_logouts(client)
+        client.wait_for_logouts()
         args = [process.args for process in client.host.testinfra.process.filter(user=client.host.user)]
         ours = [line for line in args if not line.startswith(f"/bin/sh {client.there}/log/job/")]
         assert set(ours) <= {"sleep 600"}, words

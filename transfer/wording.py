@@ -1,0 +1,34 @@
+"""Words of users and files as they can stand in a message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def visible(text: str) -> str:
+    r"""The text with what a terminal would obey or hide written as an escape.
+
+    >>> print(visible("a\x1b[31m\u202eb"))
+    a\x1b[31m\u202eb
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(text: str) -> str:
+    """The text as it can stand in a message: visible, and not endless.
+
+    >>> shown("a" * 61) == "a" * 60 + "..."
+    True
+    """
+    return visible(text[:60]) + ("..." if len(text) > 60 else "")
+
+
+def nearest(word: str, words: Iterable[str], alike: float = 0.6) -> str:
+    """A sentence that offers the most similar of the words, "" if none is. alike: 0 to 1, as difflib counts.
+
+    >>> nearest("prot", ["user", "port"])
+    'Did you mean `port`?'
+    """
+    close = difflib.get_close_matches(word, words, n=1, cutoff=alike)
+    return f"Did you mean `{shown(close[0])}`?" if close else ""
