@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import threading
 import time
 from dataclasses import dataclass
@@ -158,6 +157,8 @@ class _Watch:
             self._hear_output(one.job, reply)
         elif reply["reply"] == "job":
             self._tell(_kept(self._run, one, report.from_reply(reply, self._platform)))
+        elif reply["reply"] == "error":
+            self._tell(report.not_told(one.job, self._platform, error_of(reply, self._platform.hosts[0])))
         elif reply["reply"] == "missing":
             self._tell(_from_here(self._run, one) or _missing(one))
 
@@ -171,8 +172,8 @@ class _Watch:
     def _hear_output(self, job: str, reply: dict[str, Any]) -> None:
         stream, offset, text = reply.get("stream"), reply.get("offset"), reply.get("data")
         try:
-            data = base64.b64decode(str(text), validate=True)
-        except binascii.Error:
+            data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        except ValueError:
             data = b""
         if stream not in ("out", "err") or offset != self._offsets[job][stream] or not data or not self._on_output:
             host = self._platform.hosts[0]

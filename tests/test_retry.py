@@ -116,7 +116,7 @@ def test_a_lost_connection_is_tried_again_however_long_the_call_took() -> None:
     def slow() -> str:
         calls.append(time.monotonic())
         if len(calls) < 3:
-            time.sleep(0.6)
+            time.sleep(0.55)
             raise ConnectionLost("gone")
         return "done"
 

@@ -29,18 +29,19 @@ from transfer.platforms import Platform, Rsync, Ssh
 from transfer.rsync import Changes
 
 ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i %b %n")
-SSH = (
+PROMISES = (
     "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o RequestTTY=no -o RemoteCommand=none "
-    "-o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no "
-    "-o ServerAliveInterval=10 -o ServerAliveCountMax=3 -o ConnectTimeout=10"
+    "-o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no -o ConnectTimeout=10"
 )
+DEFAULTS = " -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+SSH = PROMISES + DEFAULTS
 PLAIN = Platform("hpc", ("login1",), "hpc")
 OWN = Platform(
     *("hpc", ("login1",), "hpc"),
     ssh=Ssh(("ssh",), "me", 22, "/k/id of me", "gate", 10, {"ProxyCommand": "nc 'a' %h"}),
     rsync=Rsync(("nice", "rsync"), ("--bwlimit=1m", "-z")),
 )
-OWN_SSH = SSH + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc ''a'' %h'"
+OWN_SSH = PROMISES + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc ''a'' %h'" + DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ OWN_SSH = SSH + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc ''a''
         ),
         (
             rsync.push(OWN, "::1", "-odd", "~/x", ("-n",)),
-            Command(("nice", "rsync", *ALWAYS, "--bwlimit=1m", "-z", "-n", "-e", OWN_SSH, "--", "-odd", "[::1]:~/x")),
+            Command(("nice", "rsync", *ALWAYS, "-n", "--bwlimit=1m", "-z", "-e", OWN_SSH, "--", "-odd", "[::1]:~/x")),
         ),
         (
             rsync.pull(PLAIN, "login1", "/r/", "./", ()),
@@ -69,7 +70,7 @@ OWN_SSH = SSH + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc ''a''
             rsync.pull(OWN, "a@b", "/r/", "./", (b"#a", b";b", b"-c", b"n\nl", b"\xff"), ("--safe-links",), "/w"),
             Command(
                 (
-                    *("nice", "rsync", *ALWAYS, "--bwlimit=1m", "-z", "--from0", "--files-from=-", "--safe-links"),
+                    *("nice", "rsync", *ALWAYS, "--from0", "--files-from=-", "--safe-links", "--bwlimit=1m", "-z"),
                     *("-e", OWN_SSH, "--", "a@b:/r/", "./"),
                 ),
                 b"./#a\0./;b\0./-c\0./n\nl\0./\xff\0",

@@ -19,11 +19,11 @@ from transfer.errors import (
 )
 from transfer.platforms import Platform, Ssh
 
-ALWAYS = [
+PROMISES = [
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "RequestTTY=no", "-o", "RemoteCommand=none"),
     *("-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "PermitLocalCommand=no"),
-    *("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"),
 ]
+DEFAULTS = ["-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"]
 
 
 def platform(settings: Ssh) -> Platform:
@@ -31,45 +31,31 @@ def platform(settings: Ssh) -> Platform:
 
 
 @pytest.mark.parametrize(
-    ("settings", "argv"),
+    ("settings", "start", "seconds", "own"),
     [
-        (Ssh(), ["ssh", *ALWAYS, "-o", "ConnectTimeout=10"]),
-        (Ssh(user="me"), ["ssh", *ALWAYS, "-o", "ConnectTimeout=10", "-l", "me"]),
-        (Ssh(port=2222), ["ssh", *ALWAYS, "-o", "ConnectTimeout=10", "-p", "2222"]),
-        (Ssh(identity="/k/id rsa"), ["ssh", *ALWAYS, "-o", "ConnectTimeout=10", "-i", "/k/id rsa"]),
-        (Ssh(jump="me@gate:22,g2"), ["ssh", *ALWAYS, "-o", "ConnectTimeout=10", "-J", "me@gate:22,g2"]),
-        (Ssh(connect_timeout=3), ["ssh", *ALWAYS, "-o", "ConnectTimeout=3"]),
+        (Ssh(), ["ssh"], 10, []),
+        (Ssh(user="me"), ["ssh"], 10, ["-l", "me"]),
+        (Ssh(port=2222), ["ssh"], 10, ["-p", "2222"]),
+        (Ssh(identity="/k/id rsa"), ["ssh"], 10, ["-i", "/k/id rsa"]),
+        (Ssh(jump="me@gate:22,g2"), ["ssh"], 10, ["-J", "me@gate:22,g2"]),
+        (Ssh(connect_timeout=3), ["ssh"], 3, []),
         (
             Ssh(options={"ProxyCommand": "nc 'a b' %h", "Compression": "yes"}),
-            ["ssh", *ALWAYS, "-o", "ConnectTimeout=10", "-o", "ProxyCommand=nc 'a b' %h", "-o", "Compression=yes"],
+            ["ssh"],
+            10,
+            ["-o", "ProxyCommand=nc 'a b' %h", "-o", "Compression=yes"],
         ),
-        (
-            Ssh(command=("/opt/my ssh", "-F", "cfg")),
-            ["/opt/my ssh", "-F", "cfg", *ALWAYS, "-o", "ConnectTimeout=10"],
-        ),
+        (Ssh(("/opt/my ssh", "-F", "cfg")), ["/opt/my ssh", "-F", "cfg"], 10, []),
         (
             Ssh(("tsocks", "ssh"), "me", 22, "id", "gate", 60, {"IPQoS": "none"}),
-            [
-                "tsocks",
-                "ssh",
-                *ALWAYS,
-                "-o",
-                "ConnectTimeout=60",
-                "-l",
-                "me",
-                "-p",
-                "22",
-                "-i",
-                "id",
-                "-J",
-                "gate",
-                "-o",
-                "IPQoS=none",
-            ],
+            ["tsocks", "ssh"],
+            60,
+            ["-l", "me", "-p", "22", "-i", "id", "-J", "gate", "-o", "IPQoS=none"],
         ),
     ],
 )
-def test_the_connection_is_exactly_this(settings: Ssh, argv: list[str]) -> None:
+def test_the_connection_is_exactly_this(settings: Ssh, start: list[str], seconds: int, own: list[str]) -> None:
+    argv = [*start, *PROMISES, "-o", f"ConnectTimeout={seconds}", *own, *DEFAULTS]
     assert list(ssh.connection(platform(settings))) == argv
 
 
@@ -122,6 +108,10 @@ def test_an_option_of_the_platform_does_not_undo_what_we_always_set(option: str)
     plain = settled(Ssh(("ssh", "-F", "none")))
     opposite = "no" if plain[option.lower()] == "yes" else "yes"
     assert settled(Ssh(("ssh", "-F", "none"), options={option: opposite}))[option.lower()] == plain[option.lower()]
+
+
+def test_an_option_of_the_platform_is_stronger_than_a_default() -> None:
+    assert settled(Ssh(("ssh", "-F", "none"), options={"ServerAliveInterval": "77"}))["serveraliveinterval"] == "77"
 
 
 CHANGED = b"""@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r

@@ -1,33 +1,40 @@
 # The job wrapper: goes through the start gate, runs the command in "$@", writes down how it ended.
 # It forwards no signal: who kills signals the whole session. Its traps only keep it alive for the record.
+# Its variables have names that no job uses: one that the environment exports would be changed for the job too.
 
 trap : HUP INT QUIT TERM USR1 USR2 ALRM XCPU
 
 # Who we are: a process id alone may be used again.
-field_22() { start=${20}; }
-read -r stat </proc/$$/stat
-field_22 ${stat##*) }
-read -r host </proc/sys/kernel/hostname
-read -r boot </proc/sys/kernel/random/boot_id
-space=$(readlink /proc/$$/ns/pid)
-space=${space#*[}
-id="process $host $$ $start $boot ${space%]}"
+_ri_field_22() { _ri_start=${20}; }
+read -r _ri_stat </proc/$$/stat
+_ri_field_22 ${_ri_stat##*) }
+read -r _ri_host </proc/sys/kernel/hostname
+read -r _ri_boot </proc/sys/kernel/random/boot_id
+_ri_space=$(readlink /proc/$$/ns/pid)
+_ri_space=${_ri_space#*[}
+_ri_id="process $_ri_host $$ $_ri_start $_ri_boot ${_ri_space%]}"
 
 # The start gate: of all who were submitted for this try one goes through. ln makes the link and its content at once.
 cd "$REMOTE_INSTALL_JOB_DIR" || exit 1
-ln -s "$id" job.start 2>/dev/null || [ "$(readlink job.start)" = "$id" ] || exit 0
+ln -s "$_ri_id" job.start 2>/dev/null || [ "$(readlink job.start)" = "$_ri_id" ] || exit 0
 
 # The exit record's place is reserved now, so that a disk that is full by then can't lose it.
-now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
-printf '%-15s\n%-31s\nSTARTED=%s\n' '' '' "$(now)" >job.status
+_ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+printf '%-15s\n%-31s\nSTARTED=%s\n' '' '' "$(_ri_now)" >job.status
 
-record() {
-    printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(now)" 1<>job.status || ln -s "EXIT=$1" job.end
+_ri_record() {
+    printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status || ln -s "EXIT=$1" job.end
     exit "$1"
 }
 
+# exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
 (
     cd "$REMOTE_INSTALL_RUN_DIR" || exit 125
+    case $1 in -*) # some shells would take it for an option of exec
+        echo "$1: not found" >&2
+        exit 127
+        ;;
+    esac
     exec "$@"
 ) >>job.out 2>>job.err
-record $?
+_ri_record $?

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import List, NamedTuple, Optional
+from typing import List, Match, NamedTuple, Optional
 
 from .wire import Refusal, to_bytes, to_text
 
@@ -10,23 +10,29 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 TRY = re.compile(rb"[0-9]{2,6}")
 JOBS = b"log/job"
-UNSET = re.compile(rb"\$(\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)")
+VARIABLE = re.compile(rb"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 def run_root(text: str) -> bytes:
     """The absolute run root: `~` and $VAR expanded here, what is relative starts in the home directory.
 
-    Raises Refusal (3) when a variable is not set on this host.
+    Raises Refusal (3) when a variable is not set on this host, or a user is not known.
     """
-    path = os.path.expandvars(os.path.expanduser(to_bytes(text)))
-    unset = UNSET.search(path)
-    if unset:
-        raise Refusal(
-            3,
-            "run_root %s: %s is not set on this host" % (text, to_text(unset.group())),
-            "Non-interactive ssh sets few variables; write the path out in hosts.yaml.",
-        )
-    return os.path.normpath(os.path.join(os.path.expanduser(b"~"), path))
+
+    def value(found: Match[bytes]) -> bytes:
+        name = found.group(1) or found.group(2) or b""
+        if name not in os.environb:
+            raise Refusal(
+                3,
+                "run_root %s: %s is not set on this host" % (text, to_text(found.group())),
+                "Non-interactive ssh sets few variables; write the path out in hosts.yaml.",
+            )
+        return os.environb[name]
+
+    path = os.path.expanduser(to_bytes(text))
+    if path.startswith(b"~"):
+        raise Refusal(3, "run_root %s: no such user on this host" % text, "Write the path out in hosts.yaml.")
+    return os.path.normpath(os.path.join(os.path.expanduser(b"~"), VARIABLE.sub(value, path)))
 
 
 def run_directory(root: str, run: str) -> bytes:

@@ -1,7 +1,10 @@
 """Our process or not: process id, start time, boot and pid namespace, read from /proc (proc(5))."""
 
 import os
+import re
 from typing import Dict, List, NamedTuple, Optional, Set
+
+IDENTITY = re.compile(r"process ([^ ]+) ([0-9]{1,10}) ([0-9]{1,20}) ([^ ]+) ([^ ]+)")
 
 
 class Identity(NamedTuple):
@@ -32,10 +35,11 @@ def parse_identity(text: str) -> Optional[Identity]:
     >>> parse_identity("process node1 12 3456 b0-07 4026531836").pid
     12
     """
-    words = text.split(" ")
-    if len(words) != 6 or words[0] != "process" or not (words[2].isdigit() and words[3].isdigit()):
+    found = IDENTITY.fullmatch(text)
+    if found is None:
         return None
-    return Identity(words[1], int(words[2]), int(words[3]), words[4], words[5])
+    host, pid, start, boot, namespace = found.groups()
+    return Identity(host, int(pid), int(start), boot, namespace)
 
 
 class Table:

@@ -11,7 +11,7 @@ from .wire import to_text
 QUEUED, RUNNING, GONE, NOT_ASKED = "queued", "running", "gone", "not asked"
 ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
 LOST_AFTER = 120.0  # seconds that an exit record may still take to be seen: NFS shows old data for a while
-EXIT_LINE = re.compile(r"EXIT=([0-9]{1,3}) *$")
+EXIT_LINE = re.compile(r"EXIT=([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5]) *")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 MAX_FILE = 16 * 1024
 
@@ -44,7 +44,8 @@ def read(job: JobDirectory) -> Facts:
     """The job status files of one try; what is missing or not in order is None."""
     lines = _text(job.status).split("\n")
     keys = _keys(lines)
-    found = EXIT_LINE.match(lines[0]) or EXIT_LINE.match(read_link(job.end) or "")
+    first = lines[0] if len(lines) > 1 else ""  # a line without its end may be cut short
+    found = EXIT_LINE.fullmatch(first) or EXIT_LINE.fullmatch(read_link(job.end) or "")
     return Facts(
         submit=_keys(_text(job.submit).split("\n")),
         start=read_link(job.start),
@@ -112,7 +113,7 @@ def _text(path: bytes) -> str:
     try:
         with open(path, "rb") as file:
             return to_text(file.read(MAX_FILE))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""
 
 

@@ -8,7 +8,7 @@ from . import processes, status
 from .layout import JobDirectory
 from .runners import background
 from .tries import Look, Looker, claim, find
-from .wire import Json, Refusal, strings, to_bytes
+from .wire import Json, Refusal, strings, text, to_bytes
 
 WRAPPER = "job.sh"
 
@@ -20,10 +20,10 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
     gets the next try, unless the last one is still alive: then that one is told.
     Raises Refusal when the job can't be submitted.
     """
-    name, token = str(wanted.get("job")), str(wanted.get("token"))
-    argv = strings(wanted.get("argv"), "argv")
-    if not argv or not token.isalnum():
-        raise Refusal(2, "a job needs a command and a token")
+    name, token, argv = text(wanted, "job"), text(wanted, "token", "[0-9a-f]{16,64}"), strings(wanted, "argv")
+    text(request, "uuid", "[0-9a-f]{12,64}")
+    if not argv:
+        raise Refusal(2, "job %s has no command" % name)
     last = find(run_dir, name, None, None)
     if last is not None and status.read_link(last.token) != token:
         look = looker.look(last)
@@ -45,8 +45,8 @@ def _alive(look: Look) -> bool:
 
 
 def _start(request: Json, run_dir: bytes, name: str, job: JobDirectory, argv: List[str], wrapper: bytes) -> None:
-    tag = tag_of(str(request.get("uuid")), name, job.number)
-    write(job.script, script(str(request["run"]), run_dir, name, job, argv, wrapper))
+    tag = tag_of(request["uuid"], name, job.number)
+    write(job.script, script(request["run"], run_dir, name, job, argv, wrapper))
     job_id = background.submit(job, tag)
     here = processes.here()
     fields = processes.stat_fields(int(job_id)) or ["?"] * 20

@@ -51,7 +51,10 @@ def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:
     A symbolic link is made with its content in one step, so of two that claim a number one gets it, and a
     token that comes again finds its own.
     """
-    for number in range(1, MAX_TRIES):
+    known = find(run_dir, job, token, None)
+    if known is not None:
+        return known
+    for number in range(max([1, *layout.tries(run_dir, job)]), MAX_TRIES):
         directory = layout.job_directory(run_dir, job, number)
         os.makedirs(directory.path, exist_ok=True)
         try:

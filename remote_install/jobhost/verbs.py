@@ -10,10 +10,11 @@ from . import layout, status
 from .layout import JobDirectory
 from .submission import submit as submit_job
 from .tries import Looker, as_json, find
-from .wire import PROTOCOL, Json, Refusal, Replies, to_text
+from .wire import PROTOCOL, Json, Refusal, Replies, number, text, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
+MAX_SECONDS = 86400
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
 
@@ -47,20 +48,25 @@ def submit(request: Json, replies: Replies, wrapper: bytes) -> None:
         raise Refusal(9, "run %s is not installed here" % request["run"], "Install it first.")
     looker = Looker()
     for wanted in _jobs(request):
-        name = str(wanted.get("job"))
+        name = wanted.get("job")
         try:
             look = submit_job(request, run_dir, wanted, wrapper, looker)
         except Refusal as refusal:
-            replies.say("error", job=name, code=refusal.code, message=refusal.message, hint=refusal.hint)
+            _refuse_job(replies, name, refusal)
         else:
-            replies.say("job", **as_json(name, look))
+            replies.say("job", **as_json(str(name), look))
 
 
 def poll(request: Json, replies: Replies, _wrapper: bytes) -> None:
     """The state of each job now."""
     run_dir, looker = _run_dir(request), Looker()
     for name, job, _ in _found(request, run_dir, replies):
-        replies.say("job", **as_json(name, looker.look(job)))
+        try:
+            replies.say("job", **as_json(name, looker.look(job)))
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # one job's files that can't be read say nothing about the others
+            _refuse_job(replies, name, Refusal(4, "the job status files of %s: %s" % (name, error)))
 
 
 def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
@@ -69,7 +75,10 @@ def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
     seconds: ends after so many in any case. 0: what is there now.
     """
     run_dir, looker = _run_dir(request), Looker()
-    until = time.monotonic() + float(request.get("seconds", 0))
+    seconds = request.get("seconds", 0)
+    if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
+        raise Refusal(2, "seconds of the request is not in order")
+    until = time.monotonic() + seconds
     watched = [_Watched(name, job, wanted) for name, job, wanted in _found(request, run_dir, replies)]
     wait, spoken = FIRST_WAIT, time.monotonic()
     while True:
@@ -93,7 +102,8 @@ class _Watched:
     def __init__(self, name: str, job: JobDirectory, wanted: Json) -> None:
         self.ended = False
         self._name, self._job, self._told = name, job, ""
-        self._offsets = {stream: int(wanted[stream]) for stream in ("out", "err") if wanted.get(stream) is not None}
+        offsets = {stream: number(wanted, stream) for stream in ("out", "err")}
+        self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
 
     def step(self, looker: Looker, replies: Replies) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and told after:
@@ -119,8 +129,8 @@ class _Watched:
                     data = file.read(min(CHUNK, size - self._offsets[stream]))
                     if not data:
                         break
-                    text = base64.b64encode(data).decode("ascii")
-                    replies.say("output", job=self._name, stream=stream, offset=self._offsets[stream], data=text)
+                    encoded = base64.b64encode(data).decode("ascii")
+                    replies.say("output", job=self._name, stream=stream, offset=self._offsets[stream], data=encoded)
                     self._offsets[stream] += len(data)
                     news = True
         except FileNotFoundError:
@@ -129,10 +139,7 @@ class _Watched:
 
 
 def _run_dir(request: Json) -> bytes:
-    try:
-        return layout.run_directory(str(request["run_root"]), str(request["run"]))
-    except KeyError as error:
-        raise Refusal(2, "the request lacks %s" % error)
+    return layout.run_directory(text(request, "run_root"), text(request, "run"))
 
 
 def _jobs(request: Json) -> List[Json]:
@@ -150,13 +157,22 @@ def _found(request: Json, run_dir: bytes, replies: Replies) -> List[Tuple[str, J
         wanted = _jobs(request)
     found = []
     for each in wanted:
-        name = str(each.get("job"))
-        job = find(run_dir, name, each.get("token"), each.get("try"))
+        try:
+            name = text(each, "job")
+            token = None if each.get("token") is None else text(each, "token")
+            job = find(run_dir, name, token, number(each, "try"))
+        except Refusal as refusal:
+            _refuse_job(replies, each.get("job"), refusal)
+            continue
         if job is None:
             replies.say("missing", job=name)
         else:
             found.append((name, job, each))
     return found
+
+
+def _refuse_job(replies: Replies, name: object, refusal: Refusal) -> None:
+    replies.say("error", job=name, code=refusal.code, message=refusal.message, hint=refusal.hint)
 
 
 VERBS: Dict[str, Callable[[Json, Replies, bytes], None]] = {

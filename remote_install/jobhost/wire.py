@@ -1,9 +1,11 @@
 """How a request comes in and replies go out: JSON on stdin; a marker line, JSON lines and a last line on stdout."""
 
 import json
+import os
+import re
 import select
 import sys
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 PROTOCOL = 1
 MARKER = "remote-install job host program, protocol %d" % PROTOCOL
@@ -36,7 +38,10 @@ def encode(reply: str, fields: Json) -> bytes:
 
 def decode(line: Union[bytes, str]) -> Json:
     """The reply of a line. Raises ValueError when it is none."""
-    reply = json.loads(line)
+    try:
+        reply = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deep")
     if not isinstance(reply, dict) or not isinstance(reply.get("reply"), str):
         raise ValueError("not a reply")
     return reply
@@ -46,7 +51,7 @@ def read_request() -> Json:
     """The request on stdin. Raises Refusal when it is not a JSON object."""
     try:
         request = json.loads(sys.stdin.buffer.read().decode("ascii"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(2, "the request is not JSON: %s" % error)
     if not isinstance(request, dict):
         raise Refusal(2, "the request is not a JSON object")
@@ -57,7 +62,7 @@ class Replies:
     """Writes replies; each is flushed, because the client may be waiting for it."""
 
     def __init__(self) -> None:
-        self._out = sys.stdout.buffer
+        self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
         self._write(b"\n" + MARKER.encode("ascii") + b"\n")  # a login banner may lack its line end
 
     def say(self, reply: str, **fields: Any) -> None:
@@ -80,8 +85,8 @@ class Replies:
             raise BrokenPipeError("nobody listens")
 
     def _write(self, data: bytes) -> None:
-        self._out.write(data)
-        self._out.flush()
+        while data:
+            data = data[os.write(self._out, data) :]
 
 
 def to_bytes(text: str) -> bytes:
@@ -98,8 +103,25 @@ def to_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def strings(value: Any, name: str) -> List[str]:
-    """`value` if it is a list of strings without NUL, else a Refusal that names it."""
+def text(fields: Json, name: str, pattern: str = "[^\0]+") -> str:
+    """A field that is a string which matches `pattern` as a whole, else a Refusal that names it."""
+    value = fields.get(name)
+    if isinstance(value, str) and re.fullmatch(pattern, value):
+        return value
+    raise Refusal(2, "%s of the request is not in order" % name)
+
+
+def number(fields: Json, name: str) -> Optional[int]:
+    """A field that is a whole number from 0, or None where there is none, else a Refusal that names it."""
+    value = fields.get(name)
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    raise Refusal(2, "%s of the request is not in order" % name)
+
+
+def strings(fields: Json, name: str) -> List[str]:
+    """A field that is a list of strings without NUL, else a Refusal that names it."""
+    value = fields.get(name)
     if isinstance(value, list) and all(isinstance(v, str) and "\0" not in v for v in value):
         return value
     raise Refusal(2, "%s of the request is not a list of strings" % name)
