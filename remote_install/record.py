@@ -45,7 +45,9 @@ def latest(run: RunDirectory, job: str) -> Token | None:
     try:
         with open(path, "rb") as file:
             fields = json.load(file)
-        return Token(job, max(numbers), str(fields["token"]), str(fields["platform"]))
+        if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
+            raise ValueError
+        return Token(job, max(numbers), fields["token"], fields["platform"])
     except (ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{path}: not a token of ours", "Remove the file if no job of this run is alive; that starts a new try."

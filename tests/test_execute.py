@@ -272,24 +272,34 @@ def test_leaving_without_reading_ends_all_of_the_session(tmp_path: Path) -> None
     assert is_quiet(int(pid_file.read_text()))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_of_our_own_process_ends_what_it_started(number: signal.Signals, tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
+def interrupted(pid_file: Path, number: int, seconds: float) -> int:
+    """Interrupt a process of ours `seconds` after the program that it runs has started; the program's session."""
     program = f"""
 import signal
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 from transfer import execute
 from transfer.command import Command
-execute.run(Command(("sh", "-c", "echo $$ >{pid_file}; sleep 60 & sleep 60")))
+execute.run(Command(("sh", "-c", "echo $$ >{pid_file}.part; mv {pid_file}.part {pid_file}; sleep 60 & sleep 60")))
 """
     with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 10
-        while not (pid_file.exists() and pid_file.read_text().endswith("\n")) and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.3)  # it is in the middle of waiting by now
+        while not pid_file.exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+        time.sleep(seconds)
         process.send_signal(number)
         assert process.wait(timeout=10) != 0
-    assert is_quiet(int(pid_file.read_text()))
+    return int(pid_file.read_text())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_of_our_own_process_ends_what_it_started(number: signal.Signals, tmp_path: Path) -> None:
+    assert is_quiet(interrupted(tmp_path / "pid", number, 0.3))
+
+
+def test_an_interrupt_just_after_the_start_ends_what_was_started(tmp_path: Path) -> None:
+    """Several times, because the moment is short: the program runs, and its start has not yet been told."""
+    sessions = [interrupted(tmp_path / f"pid{n}", signal.SIGINT, 0.0) for n in range(6)]
+    assert [session for session in sessions if not is_quiet(session, 0.3)] == []
 
 
 def test_end_all_ends_what_other_threads_wait_for() -> None:

@@ -7,6 +7,7 @@ of its own: no terminal to ask on, and one signal reaches all of it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import selectors
@@ -25,6 +26,23 @@ from transfer.errors import ConfigError, NoAnswer, TransferError
 CHUNK = 256 * 1024
 TICK = 0.5  # seconds between two looks whether the program is still there
 GRACE = 2.0  # seconds from TERM to KILL
+REMEDY = "Install it, or name another with ssh.command or rsync.command in hosts.yaml."
+
+# sh encodes arguments strictly; file names may be any bytes, which Python holds as lone surrogates (PEP 383).
+ANY_BYTES = "remote_install_any_bytes"
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    if name != ANY_BYTES:
+        return None
+    return codecs.CodecInfo(
+        name=ANY_BYTES,
+        encode=lambda text, _errors="strict": (os.fsencode(text), len(text)),
+        decode=lambda data, _errors="strict": (os.fsdecode(bytes(data)), len(data)),
+    )
+
+
+codecs.register(_find_codec)
 
 
 class Running:
@@ -58,10 +76,11 @@ class Running:
             while self._out in open_ends:
                 ready = selector.select(self._wait())
                 if not ready and not self._process.is_alive():
-                    break  # a grandchild, such as a kept ssh connection, holds the pipe
+                    ready = selector.select(0)
+                    if not ready:
+                        break  # a grandchild, such as a kept ssh connection, holds the pipe
                 for key, _ in ready:
                     data = os.read(key.fd, CHUNK)
-                    self._heard = time.monotonic()
                     if not data:
                         selector.unregister(key.fd)
                         open_ends.discard(key.fd)
@@ -69,6 +88,7 @@ class Running:
                         yield data
                     else:
                         self._keep(data)
+                    self._heard = time.monotonic()  # after the reader had it: only silence counts
         self._finish()
 
     def _wait(self) -> float:
@@ -84,20 +104,19 @@ class Running:
 
     def _finish(self) -> None:
         while self._process.is_alive():  # it may go on writing errors after it closed its output
-            if not _readable(self._err, self._wait()):
-                continue
-            data = os.read(self._err, CHUNK)
-            if not data:
-                break
-            self._keep(data)
-        with contextlib.suppress(sh.SignalException):
-            self._process.wait()
+            if not self._read_errors(self._wait()):
+                with contextlib.suppress(sh.TimeoutException):
+                    self._process.wait(timeout=self._wait())
+        self._process.wait()
         self.exit_code = self._process.exit_code
-        while _readable(self._err, 0.0):
-            data = os.read(self._err, CHUNK)
-            if not data:
-                break
-            self._keep(data)
+        while self._read_errors(0.0):
+            pass
+
+    def _read_errors(self, seconds: float) -> bool:
+        """Keep what comes on stderr; False at its end, and when nothing comes in time."""
+        data = os.read(self._err, CHUNK) if _readable(self._err, seconds) else b""
+        self._keep(data)
+        return bool(data)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> bool:
         """Look until `ready`; False when the program has ended before, or the time is over."""
@@ -109,13 +128,13 @@ class Running:
         return True
 
     def close(self) -> None:
-        """End it if it still runs: TERM to all of its session's first process group, KILL after a grace."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if not self._process.is_alive():
-                break
-            self.signal(number)
-            with contextlib.suppress(sh.SignalException, sh.TimeoutException):
+        """End it if it still runs: TERM to its process group, KILL after a grace, also to who is deaf to TERM."""
+        if self._process.is_alive():
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(sh.TimeoutException):
                 self._process.wait(timeout=GRACE)
+            self.signal(signal.SIGKILL)
+            self._process.wait()
         os.close(self._out)
         os.close(self._err)
 
@@ -135,15 +154,38 @@ def stream(command: Command, idle: float | None = None) -> Iterator[Running]:
 
     idle: seconds of silence that are borne. Raises ConfigError when the program is not there.
     """
-    running = Running(command, idle)
-    with _LOCK:
-        _LIVE.add(running)
+    running: Running | None = None
     try:
+        with _interrupts_held():
+            running = Running(command, idle)
+            with _LOCK:
+                _LIVE.add(running)
         yield running
     finally:
-        with _LOCK:
-            _LIVE.discard(running)
-        running.close()
+        if running is not None:
+            with _LOCK:
+                _LIVE.discard(running)
+            running.close()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """An interrupt in this block is acted on at its end, when what was started is known and can be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    held = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def end_all() -> None:
@@ -178,10 +220,15 @@ def _start(command: Command, stdin: int, out: int, err: int) -> Any:
     try:
         program: Any = sh.Command(command.argv[0])
     except sh.CommandNotFound:
-        raise ConfigError(
-            f"the program {command.argv[0]!r} is not on this machine",
-            "Install it, or name another with ssh.command or rsync.command in hosts.yaml.",
-        ) from None
+        raise ConfigError(f"the program {command.argv[0]!r} is not on this machine", REMEDY) from None
+    try:
+        return _call(program, command, stdin, out, err)
+    except sh.ForkException as error:
+        why = str(error).strip().splitlines()[-1].strip()
+        raise ConfigError(f"the program {command.argv[0]!r} can't be started: {why}", REMEDY) from None
+
+
+def _call(program: Any, command: Command, stdin: int, out: int, err: int) -> Any:
     return program(
         *command.argv[1:],
         _in=stdin,
@@ -191,7 +238,8 @@ def _start(command: Command, stdin: int, out: int, err: int) -> Any:
         _bg=True,
         _bg_exc=False,
         _new_session=True,
-        _ok_code=tuple(range(256)),
+        _ok_code=tuple(range(-128, 256)),
+        _encoding=ANY_BYTES,
         _return_cmd=True,
     )
 

@@ -95,6 +95,9 @@ REMEDIES = {
     3: "A path that rsync was asked to use is not there, or not ours.",
 }
 INTERRUPTED = {10, 12, 14, 30, 35}
+# What the shells say of a command that they do not find: sh, bash, ksh, csh, zsh.
+NO_RSYNC = re.compile(rb"rsync: +(command )?not found|command not found: rsync", re.IGNORECASE)
+SAID_BY_SSH = re.compile(rb"^(ssh: |kex_exchange|.*Permission denied \(|Host key|.*timed out)", re.MULTILINE)
 
 
 def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
@@ -108,9 +111,9 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
         return None
     words = last_words(outcome.err)
     of_ssh = ssh.error_of(Outcome(255, b"", outcome.err), host)
-    if code in (12, 127) and re.search(rb"rsync: (command )?not found|rsync: not found|No such file", outcome.err):
+    if code in (12, 127) and NO_RSYNC.search(outcome.err):
         return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)
-    said_by_ssh = code == 255 or (code in INTERRUPTED and re.search(rb"ssh|Permission denied \(|Host key", outcome.err))
+    said_by_ssh = code == 255 or (code in INTERRUPTED and SAID_BY_SSH.search(outcome.err))
     if said_by_ssh and of_ssh is not None:
         return of_ssh
     if code in INTERRUPTED or code < 0:

@@ -82,7 +82,8 @@ TABLE: tuple[tuple[str, type[RemoteInstallError], str], ...] = (
     ),
     (
         r"Bad configuration option|bad configuration options|Bad owner or permissions|Unsupported option"
-        r"|command-line: line|unknown option|illegal option|Bad port",
+        r"|command-line:? line \d+:|Can't open user config file|Invalid -J argument"
+        r"|unknown option|illegal option|Bad port",
         ConfigError,
         "ssh refuses its configuration: look at ssh_config and at `ssh` in hosts.yaml.",
     ),

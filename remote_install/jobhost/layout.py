@@ -118,7 +118,8 @@ def last_try(run_dir: bytes, job: str) -> Optional[JobDirectory]:
 
 def job_names(run_dir: bytes) -> List[str]:
     """The names of all jobs that have a folder."""
-    names = (to_text(name) for name in _listed(os.path.join(run_dir, JOBS)))
+    folder = os.path.join(run_dir, JOBS)
+    names = (to_text(name) for name in _listed(folder) if os.path.isdir(os.path.join(folder, name)))
     return sorted(name for name in names if JOB_NAME.fullmatch(name))
 
 
