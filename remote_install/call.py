@@ -94,11 +94,14 @@ def _ask(platform: Platform, host: str, verb: str, request: Json, heard: Callabl
 
 def _lines(running: execute.Running, host: str) -> Iterator[bytes]:
     """Whole lines of its output; what a host may send in one is limited."""
-    rest = b""
+    rest, noise, marked = b"", 0, False
     for data in running:
         *lines, rest = (rest + data).split(b"\n")
-        yield from lines
-        if len(rest) > max(NOISE, wire.MAX_LINE):
+        for line in lines:
+            marked = marked or line.strip() == wire.MARKER.encode("ascii")
+            noise += 0 if marked else len(line) + 1
+            yield line
+        if len(rest) > wire.MAX_LINE or noise > NOISE:
             raise HostUnsuitable(
                 f"{host}: its answer is no line of ours", "Does a start-up file there print a lot?", host
             )

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from remote_install.jobhost import layout
-from transfer.errors import ConfigError, UsageError
+from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
 OURS = ".remote-install"
 FETCHED = f"{OURS}/fetched"
@@ -61,6 +61,12 @@ class RunDirectory:
     def _own_folder(self, name: str) -> str:
         """A folder of ours with a .gitignore of its own, so that git does not see it."""
         folder = os.path.join(self.path, name)
+        for part in (os.path.dirname(name), name):
+            if part and os.path.islink(os.path.join(self.path, part)):
+                raise WouldDoHarm(
+                    f"{os.path.join(self.path, part)} is a link, and what we write there might land anywhere",
+                    "Replace it by a folder.",
+                )
         os.makedirs(folder, exist_ok=True)
         create(os.path.join(folder, ".gitignore"), b"*\n")
         return folder
@@ -93,6 +99,7 @@ def create(path: str, data: bytes) -> bool:
     try:
         write_through(part, data)
         os.link(part, path)
+        sync_folder(path)
     except FileExistsError:
         return False
     finally:
@@ -107,10 +114,20 @@ def replace(path: str, data: bytes) -> None:
     try:
         write_through(part, data)
         os.rename(part, path)
+        sync_folder(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
         raise
+
+
+def sync_folder(path: str) -> None:
+    """See to it that the name `path` itself is on disk (fsync(2): a file's fsync does not do that)."""
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_through(path: str, data: bytes) -> None:

@@ -56,7 +56,14 @@ def test_lines_that_come_in_pieces_are_put_together() -> None:
 
 
 def test_many_lines_come_in_their_order() -> None:
-    assert lines_of("seq", "200000") == [b"%d" % number for number in range(1, 200_001)]
+    first, *others = lines_of("sh", "-c", f"echo '{wire.MARKER}'; seq 200000")
+    assert first == wire.MARKER.encode()
+    assert others == [b"%d" % number for number in range(1, 200_001)]
+
+
+def test_a_start_up_file_that_prints_without_end_is_told() -> None:
+    with pytest.raises(HostUnsuitable, match="no line of ours"):
+        lines_of("yes")
 
 
 def test_a_line_as_long_as_a_reply_may_be_is_read() -> None:

@@ -167,7 +167,7 @@ SAYINGS: list[tuple[bytes, type[RemoteInstallError], str]] = [
     (b"Host key verification failed.\r\n", HostKeyError, "known_hosts"),
     (CHANGED, HostKeyError, "ssh-keygen -R login1"),
     (b"Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: ssh-rsa\r\n",
-     HostKeyError, ""),
+     HostUnsuitable, ""),
     (b"me@login1: Permission denied (publickey,password).\r\n", LoginRefused, "ssh-add"),
     (b"Permission denied (publickey,gssapi-keyex,gssapi-with-mic).\r\n", LoginRefused, "ssh-add"),
     (b"Load key \"/home/me/.ssh/id\": bad permissions\r\nme@login1: Permission denied (publickey).\r\n",

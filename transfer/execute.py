@@ -175,7 +175,7 @@ def _interrupts_held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     held = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in held:
         signal.signal(number, lambda number, _frame: came.append(number))
@@ -238,10 +238,16 @@ def _call(program: Any, command: Command, stdin: int, out: int, err: int) -> Any
         _bg=True,
         _bg_exc=False,
         _new_session=True,
+        _preexec_fn=_hang_up_counts,
+        _env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},  # for a jump host's ssh too, which has none of our options
         _ok_code=tuple(range(-128, 256)),
         _encoding=ANY_BYTES,
         _return_cmd=True,
     )
+
+
+def _hang_up_counts() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # sh has it ignored in what it starts
 
 
 def _as_file(data: bytes) -> IO[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transfer import ssh
 from transfer.command import Command, Outcome, last_words
-from transfer.errors import HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted
+from transfer.errors import ConfigError, HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted
 from transfer.platforms import Platform
 
 # -s: every name goes over the connection, none through a shell there. Not -a: owners and groups are not ours to
@@ -116,6 +116,8 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     said_by_ssh = code == 255 or (code in INTERRUPTED and SAID_BY_SSH.search(outcome.err))
     if said_by_ssh and of_ssh is not None:
         return of_ssh
+    if code == 14 and b"exec" in outcome.err:
+        return ConfigError(f"rsync could not start ssh: {words}", "Look at ssh.command in hosts.yaml.", host)
     if code in INTERRUPTED or code < 0:
         return TransferInterrupted(f"{host}: the transfer broke (rsync {code}): {words}", "Try again.", host)
     hint = REMEDIES.get(code, "The words are rsync's own; -v shows the command.")

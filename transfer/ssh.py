@@ -64,10 +64,16 @@ TABLE: tuple[tuple[str, type[RemoteInstallError], str], ...] = (
         "one with `ssh-keygen -R HOST` and add the new one.",
     ),
     (
-        r"Host key verification failed|No \S+ host key is known|no matching host key type",
+        r"Host key verification failed|No \S+ host key is known",
         HostKeyError,
         "Its host key is not in known_hosts, and it is never learnt in passing. Get the key from the site, or connect "
         "once by hand with `ssh HOST` and compare the fingerprint.",
+    ),
+    (
+        r"no matching (host key type|key exchange method|cipher|MAC) found",
+        HostUnsuitable,
+        "It and this ssh have no algorithm in common. Name one that both have with ssh.options in hosts.yaml, for "
+        "instance `KexAlgorithms: +diffie-hellman-group14-sha1`; better, have its sshd updated.",
     ),
     (
         r"Permission denied \([^)]*\)|Too many authentication failures|no mutual signature",

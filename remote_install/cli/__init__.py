@@ -12,12 +12,14 @@ from transfer.errors import RemoteInstallError, UsageError
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM came: an interrupt like Ctrl-C, but for the exit code."""
+    """SIGTERM came, or the terminal has gone: an interrupt like Ctrl-C, but for the exit code."""
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit code. words: the command line without the program's name."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _terminate)
     try:
         return _main(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt as interrupt:

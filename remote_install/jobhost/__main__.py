@@ -1,34 +1,36 @@
-"""Reads the request, calls the verb, prints replies."""
+"""Reads the request, calls the verb, prints client."""
 
 import pkgutil
 import sys
 
 from .verbs import VERBS
-from .wire import Refusal, Replies, read_request
+from .wire import Client, Refusal
+
+FIRST = 60.0  # seconds that the first request may take
 
 
 def main() -> int:
     """The program: its one argument is the verb. Ends with 0 whenever the last line was said."""
     try:
-        replies = Replies()
+        client = Client()
         try:
-            _serve(replies)
+            _serve(client)
         except Refusal as refusal:
-            replies.refuse(refusal)
-        replies.end()
+            client.refuse(refusal)
+        client.end()
     except (BrokenPipeError, KeyboardInterrupt):
         return 1  # nobody listens any more
     return 0
 
 
-def _serve(replies: Replies) -> None:
+def _serve(client: Client) -> None:
     verb = VERBS.get(sys.argv[1] if len(sys.argv) == 2 else "")
     if verb is None:
         raise Refusal(2, "the verbs are: %s" % ", ".join(sorted(VERBS)))
     wrapper = pkgutil.get_data(__package__, "job.sh")
     assert wrapper is not None
     try:
-        verb(read_request(), replies, wrapper)
+        verb(client.hear(FIRST), client, wrapper)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -51,10 +51,16 @@ def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:
     A symbolic link is made with its content in one step, so of two that claim a number one gets it, and a
     token that comes again finds its own.
     """
-    known = find(run_dir, job, token, None)
-    if known is not None:
-        return known
-    for number in range(max([1, *layout.tries(run_dir, job)]), MAX_TRIES):
+    # Downwards, and past folders that nobody has claimed yet: who sees a claimed number knows that all below are.
+    start = 1
+    for number in reversed(layout.tries(run_dir, job)):
+        directory = layout.job_directory(run_dir, job, number)
+        owner = status.read_link(directory.token)
+        if owner == token:
+            return directory
+        if owner is not None:
+            start = max(start, number + 1)
+    for number in range(start, MAX_TRIES):
         directory = layout.job_directory(run_dir, job, number)
         os.makedirs(directory.path, exist_ok=True)
         try:

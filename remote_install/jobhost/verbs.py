@@ -10,7 +10,7 @@ from . import layout, status
 from .layout import JobDirectory
 from .submission import submit as submit_job
 from .tries import Looker, as_json, find
-from .wire import PROTOCOL, Json, Refusal, Replies, number, text, to_text
+from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
@@ -18,7 +18,7 @@ MAX_SECONDS = 86400
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
 
-def hello(request: Json, replies: Replies, _wrapper: bytes) -> None:
+def hello(request: Json, client: Client, _wrapper: bytes) -> None:
     """Where the run directory is here; `make` creates it."""
     run_dir = _run_dir(request)
     if request.get("make"):
@@ -30,7 +30,7 @@ def hello(request: Json, replies: Replies, _wrapper: bytes) -> None:
                 "the run directory can't be made: %s" % error,
                 "Set run_root in hosts.yaml to a folder that you may write to there.",
             )
-    replies.say(
+    client.say(
         "hello",
         protocol=PROTOCOL,
         verbs=sorted(VERBS),
@@ -41,7 +41,7 @@ def hello(request: Json, replies: Replies, _wrapper: bytes) -> None:
     )
 
 
-def submit(request: Json, replies: Replies, wrapper: bytes) -> None:
+def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
     run_dir = _run_dir(request)
     if not os.path.isdir(run_dir):
@@ -52,24 +52,24 @@ def submit(request: Json, replies: Replies, wrapper: bytes) -> None:
         try:
             look = submit_job(request, run_dir, wanted, wrapper, looker)
         except Refusal as refusal:
-            _refuse_job(replies, name, refusal)
+            _refuse_job(client, name, refusal)
         else:
-            replies.say("job", **as_json(str(name), look))
+            client.say("job", **as_json(str(name), look))
 
 
-def poll(request: Json, replies: Replies, _wrapper: bytes) -> None:
+def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     """The state of each job now."""
     run_dir, looker = _run_dir(request), Looker()
-    for name, job, _ in _found(request, run_dir, replies):
+    for name, job, _ in _found(request, run_dir, client):
         try:
-            replies.say("job", **as_json(name, looker.look(job)))
+            client.say("job", **as_json(name, looker.look(job)))
         except BrokenPipeError:
             raise
         except OSError as error:  # one job's files that can't be read say nothing about the others
-            _refuse_job(replies, name, Refusal(4, "the job status files of %s: %s" % (name, error)))
+            _refuse_job(client, name, Refusal(4, "the job status files of %s: %s" % (name, error)))
 
 
-def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
+def watch(request: Json, client: Client, _wrapper: bytes) -> None:
     """Each change of state, and output from the offsets that were asked for, until all jobs have ended.
 
     seconds: ends after so many in any case. 0: what is there now.
@@ -79,19 +79,19 @@ def watch(request: Json, replies: Replies, _wrapper: bytes) -> None:
     if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
         raise Refusal(2, "seconds of the request is not in order")
     until = time.monotonic() + seconds
-    watched = [_Watched(name, job, wanted) for name, job, wanted in _found(request, run_dir, replies)]
+    watched = [_Watched(name, job, wanted) for name, job, wanted in _found(request, run_dir, client)]
     wait, spoken = FIRST_WAIT, time.monotonic()
     while True:
-        news = [each.step(looker, replies) for each in watched if not each.ended]
+        news = [each.step(looker, client) for each in watched if not each.ended]
         now = time.monotonic()
         if any(news):
             wait, spoken = FIRST_WAIT, now
         if now >= until or all(each.ended for each in watched):
             return
         if now - spoken >= HEARTBEAT:
-            replies.say("alive")
+            client.say("alive")
             spoken = now
-        replies.rest(wait)
+        client.rest(wait)
         wait = min(wait * 1.5, LONGEST_WAIT)
         looker.refresh()
 
@@ -105,20 +105,20 @@ class _Watched:
         offsets = {stream: number(wanted, stream) for stream in ("out", "err")}
         self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
 
-    def step(self, looker: Looker, replies: Replies) -> bool:
+    def step(self, looker: Looker, client: Client) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and told after:
         when the end is told all output has been."""
         look = looker.look(self._job)
         news = False
         for stream in self._offsets:
-            news = self._send_output(stream, replies) or news
+            news = self._send_output(stream, client) or news
         if look.verdict.state != self._told:
             self._told, news = look.verdict.state, True
-            replies.say("job", **as_json(self._name, look))
+            client.say("job", **as_json(self._name, look))
         self.ended = look.verdict.state in status.ENDED
         return news
 
-    def _send_output(self, stream: str, replies: Replies) -> bool:
+    def _send_output(self, stream: str, client: Client) -> bool:
         path = self._job.out if stream == "out" else self._job.err
         news = False
         try:
@@ -130,7 +130,7 @@ class _Watched:
                     if not data:
                         break
                     encoded = base64.b64encode(data).decode("ascii")
-                    replies.say("output", job=self._name, stream=stream, offset=self._offsets[stream], data=encoded)
+                    client.say("output", job=self._name, stream=stream, offset=self._offsets[stream], data=encoded)
                     self._offsets[stream] += len(data)
                     news = True
         except FileNotFoundError:
@@ -149,7 +149,7 @@ def _jobs(request: Json) -> List[Json]:
     raise Refusal(2, "the request names no jobs")
 
 
-def _found(request: Json, run_dir: bytes, replies: Replies) -> List[Tuple[str, JobDirectory, Json]]:
+def _found(request: Json, run_dir: bytes, client: Client) -> List[Tuple[str, JobDirectory, Json]]:
     """The tries that the request is about; jobs: null means all that are here. What is not here is told so."""
     if request.get("jobs") is None:
         wanted: List[Json] = [{"job": name} for name in layout.job_names(run_dir)]
@@ -162,20 +162,20 @@ def _found(request: Json, run_dir: bytes, replies: Replies) -> List[Tuple[str, J
             token = None if each.get("token") is None else text(each, "token")
             job = find(run_dir, name, token, number(each, "try"))
         except Refusal as refusal:
-            _refuse_job(replies, each.get("job"), refusal)
+            _refuse_job(client, each.get("job"), refusal)
             continue
         if job is None:
-            replies.say("missing", job=name)
+            client.say("missing", job=name)
         else:
             found.append((name, job, each))
     return found
 
 
-def _refuse_job(replies: Replies, name: object, refusal: Refusal) -> None:
-    replies.say("error", job=name, code=refusal.code, message=refusal.message, hint=refusal.hint)
+def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
+    client.say("error", job=name, code=refusal.code, message=refusal.message, hint=refusal.hint)
 
 
-VERBS: Dict[str, Callable[[Json, Replies, bytes], None]] = {
+VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
     "hello": hello,
     "submit": submit,
     "poll": poll,

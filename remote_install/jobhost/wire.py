@@ -47,10 +47,9 @@ def decode(line: Union[bytes, str]) -> Json:
     return reply
 
 
-def read_request() -> Json:
-    """The request on stdin. Raises Refusal when it is not a JSON object."""
+def _parse(line: bytes) -> Json:
     try:
-        request = json.loads(sys.stdin.buffer.read().decode("ascii"))
+        request = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise Refusal(2, "the request is not JSON: %s" % error)
     if not isinstance(request, dict):
@@ -58,10 +57,13 @@ def read_request() -> Json:
     return request
 
 
-class Replies:
-    """Writes replies; each is flushed, because the client may be waiting for it."""
+class Client:
+    """Who asked: requests are heard from it, a line each, and replies said to it."""
 
     def __init__(self) -> None:
+        self._in = sys.stdin.fileno()
+        self._unread = b""
+        self._heard = False
         self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
         self._write(b"\n" + MARKER.encode("ascii") + b"\n")  # a login banner may lack its line end
 
@@ -73,6 +75,29 @@ class Replies:
 
     def end(self) -> None:
         self.say(LAST)
+
+    def hear(self, seconds: float) -> Json:
+        """The next request; an empty line only says that the client is there.
+
+        Raises BrokenPipeError when it has gone, or was silent for `seconds`; Refusal when it is no JSON object.
+        """
+        while True:
+            line, end, rest = self._unread.partition(b"\n")
+            if end:
+                self._unread = rest
+                if line.strip():
+                    return _parse(line)
+                continue
+            if not select.select([self._in], [], [], seconds)[0]:
+                raise BrokenPipeError("nobody says anything")
+            data = os.read(self._in, 1024 * 1024)
+            if not data and self._unread:
+                return _parse(self._unread)
+            if not data and not self._heard:
+                raise Refusal(2, "there is no request on stdin")
+            if not data:
+                raise BrokenPipeError("nobody says anything more")
+            self._unread, self._heard = self._unread + data, True
 
     def rest(self, seconds: float) -> None:
         """Sleep. Raises BrokenPipeError as soon as nobody can read us any more: nothing is left behind here.

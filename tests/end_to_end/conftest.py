@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 from hosts import JobHost
 
 from .client import Client
+
+
+def ours_on(host: JobHost) -> list[str]:
+    """Our programs that run on a host, but for job wrappers."""
+    return [process.args for process in host.processes() if "jobhost" in process.args or "rsync" in process.args]
 
 
 @pytest.fixture
@@ -20,7 +26,10 @@ def client(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
     job_host.repair()
     assert user.leftovers() == []
     user.wait_for_logouts()
-    alive = [process for process in job_host.processes() if "jobhost" in process.args or "rsync" in process.args]
+    # An rsync whose disk was full or whose connection was lost ends by itself, within about 10 s (measured).
+    until = time.monotonic() + 20
+    while (alive := ours_on(job_host)) and time.monotonic() < until:
+        time.sleep(0.1)
     assert alive == []
     # Jobs that a test left running are its own affair; the next test starts from nothing.
     job_host.run(["sh", "-c", "kill -9 -1; true"])

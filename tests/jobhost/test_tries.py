@@ -16,7 +16,7 @@ from remote_install.jobhost.layout import JobDirectory
 from remote_install.jobhost.tries import Looker, claim, find
 from remote_install.jobhost.wire import Refusal
 
-AT_ONCE = 20
+AT_ONCE, ROUNDS = 20, 20
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_new_try_comes_after_the_last_one_also_when_old_ones_were_removed(run:
 
 
 def _claim(run: bytes, token: str, barrier: Any, answers: Any) -> None:
-    for number in range(3):
+    for number in range(ROUNDS):
         barrier.wait(20)
         answers.put((number, token, claim(run, f"job{number}", token).number))
 
@@ -73,7 +73,7 @@ def claimed_at_once(run: bytes, tokens: list[str]) -> dict[int, list[tuple[str, 
     for claimer in claimers:
         claimer.start()
     rounds: dict[int, list[tuple[str, int]]] = {}
-    for _ in range(3 * len(tokens)):
+    for _ in range(ROUNDS * len(tokens)):
         number, token, got = answers.get(timeout=20)
         rounds.setdefault(number, []).append((token, got))
     for claimer in claimers:
