@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Tuple
 from . import layout, status
 from .layout import JobDirectory
 from .submission import submit as submit_job
-from .tries import Looker, as_json, find
+from .tries import Look, Looker, as_json, find
 from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
@@ -106,17 +106,21 @@ class _Watched:
         self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
 
     def step(self, looker: Looker, client: Client) -> bool:
-        """Tell what is new; was there anything? The state is looked at before the output is read, and told after:
-        when the end is told all output has been."""
+        """Tell what is new; was there anything? The state is looked at before the output is read, and an end is
+        told after it: by then all output has been."""
         look = looker.look(self._job)
-        news = False
+        self.ended = look.verdict.state in status.ENDED
+        news = False if self.ended else self._tell(look, client)
         for stream in self._offsets:
             news = self._send_output(stream, client) or news
-        if look.verdict.state != self._told:
-            self._told, news = look.verdict.state, True
-            client.say("job", **as_json(self._name, look))
-        self.ended = look.verdict.state in status.ENDED
-        return news
+        return self._tell(look, client) or news
+
+    def _tell(self, look: Look, client: Client) -> bool:
+        if look.verdict.state == self._told:
+            return False
+        self._told = look.verdict.state
+        client.say("job", **as_json(self._name, look))
+        return True
 
     def _send_output(self, stream: str, client: Client) -> bool:
         path = self._job.out if stream == "out" else self._job.err
