@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from remote_install import bundle
 from remote_install.jobhost import wire
@@ -29,6 +31,9 @@ from transfer.retry import retried
 from transfer.sync import transfer
 
 Json = dict[str, Any]
+T = TypeVar("T")
+GOODBYE = 2.0  # seconds that ssh gets to end by itself after the last line
+ALIVE = 10.0  # seconds between two signs of life to a program that waits for us
 SILENCE = 60.0  # seconds without a reply after which a host counts as hung; watch says something every 5
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
@@ -53,62 +58,136 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
     request: made anew for each attempt, because a call that broke is asked again. Raises HostError when the
     host can't be asked, and what the job host program itself refused as the error of its code.
     """
+
+    def act(there: Conversation) -> None:
+        there.say(request())
+        there.say_no_more()
+        for reply in there.replies():
+            heard(reply)
+
+    converse(platform, verb, act, talk)
+
+
+def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
+    """What `act` returns, given a conversation about `verb` with the host of `platform`; made anew when it broke."""
     host = platform.hosts[0]
 
-    def once() -> None:
+    def once() -> T:
         try:
-            _ask(platform, host, verb, request(), heard, talk)
+            return _converse(platform, host, verb, act, talk)
         except _ProgramMissing:
             _send_program(platform, host, talk)
             try:
-                _ask(platform, host, verb, request(), heard, talk)
+                return _converse(platform, host, verb, act, talk)
             except _ProgramMissing as missing:
                 raise _unsuitable(platform, host, str(missing)) from None
 
-    retried(once, platform, talk.tell)
+    return retried(once, platform, talk.tell)
 
 
-def _ask(platform: Platform, host: str, verb: str, request: Json, heard: Callable[[Json], None], talk: Talk) -> None:
+def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
     words = (platform.python, "-I", bundle.build().path, verb)
-    command = Command(ssh.command_line(platform, host, words), json.dumps(request).encode("ascii"))
+    command = Command(ssh.command_line(platform, host, words), stdin=None)
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
-        marked, ended = False, False
-        for line in _lines(running, host):
+        return act(Conversation(running, host, verb))
+
+
+class Conversation:
+    """Requests to the job host program and its replies, while one ssh runs."""
+
+    def __init__(self, running: execute.Running, host: str, verb: str) -> None:
+        self._running, self._host, self._verb = running, host, verb
+        self._replies = self._hear()
+
+    def say(self, request: Json) -> None:
+        """One request."""
+        self._running.feed(json.dumps(request).encode("ascii") + b"\n")
+
+    def say_no_more(self) -> None:
+        self._running.feed_no_more()
+
+    def hear(self, *kinds: str) -> Json:
+        """The next reply of one of `kinds`; others are passed over. Raises HostError when none comes any more."""
+        for reply in self._replies:
+            if reply["reply"] in kinds:
+                return reply
+        raise HostUnsuitable(f"{self._host}: it ended {self._verb} without saying {' or '.join(kinds)}", "", self._host)
+
+    def replies(self) -> Iterator[Json]:
+        """All replies up to the last line. Raises what the job host program refused."""
+        return self._replies
+
+    @contextlib.contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Say every few seconds that we are here, in a block that does something else."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(ALIVE):
+                self._running.feed(b"\n")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _hear(self) -> Iterator[Json]:
+        marked = False
+        for line in _lines(self._running, self._host):
             if not marked:
                 marked = line.strip() == wire.MARKER.encode("ascii")
-            elif not ended:
-                ended = _hear(line, host, heard)
-        if ended:
-            return
-        assert running.exit_code is not None
-        outcome = Outcome(running.exit_code, b"", running.err)
-    error = ssh.error_of(outcome, host)
-    if marked:
-        words_there = last_words(outcome.err) or f"exit {outcome.exit_code}"
-        raise ConnectionLost(f"{host}: the connection was lost in the middle of {verb} ({words_there})", host=host)
-    if error is not None:
-        raise error
-    raise _ProgramMissing(last_words(outcome.err) or f"exit {outcome.exit_code} without a word")
+                continue
+            reply = _reply(line, self._host)
+            if reply["reply"] == wire.LAST:
+                self._running.feed_no_more()
+                self._running.wait_until(lambda: False, GOODBYE)
+                return
+            yield reply
+        self._raise_why_it_broke(marked)
+
+    def _raise_why_it_broke(self, marked: bool) -> None:
+        assert self._running.exit_code is not None
+        outcome = Outcome(self._running.exit_code, b"", self._running.err)
+        words = last_words(outcome.err)
+        if marked:
+            what = words or f"exit {outcome.exit_code}"
+            raise ConnectionLost(
+                f"{self._host}: the connection was lost in the middle of {self._verb} ({what})",
+                "The same command typed again goes on where this one was.",
+                self._host,
+            )
+        error = ssh.error_of(outcome, self._host)
+        if error is not None:
+            raise error
+        raise _ProgramMissing(words or f"exit {outcome.exit_code} without a word")
 
 
 def _lines(running: execute.Running, host: str) -> Iterator[bytes]:
-    """Whole lines of its output; what a host may send in one is limited."""
-    rest, noise, marked = b"", 0, False
+    """Whole lines of its output; what a host may send in one, and before the marker line, is limited."""
+    parts: list[bytes] = []
+    size, noise, marked = 0, 0, False
     for data in running:
-        *lines, rest = (rest + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
         for line in lines:
-            marked = marked or line.strip() == wire.MARKER.encode("ascii")
-            noise += 0 if marked else len(line) + 1
-            yield line
-        if len(rest) > wire.MAX_LINE or noise > NOISE:
+            whole = b"".join((*parts, line))
+            parts, size = [], 0
+            marked = marked or whole.strip() == wire.MARKER.encode("ascii")
+            noise += 0 if marked else len(whole) + 1
+            yield whole
+        parts.append(rest)
+        size += len(rest)
+        if size > (wire.MAX_LINE if marked else NOISE) or noise > NOISE:
             raise HostUnsuitable(
                 f"{host}: its answer is no line of ours", "Does a start-up file there print a lot?", host
             )
 
 
-def _hear(line: bytes, host: str, heard: Callable[[Json], None]) -> bool:
-    """Pass one reply on; was it the last? Raises what the job host program refused."""
+def _reply(line: bytes, host: str) -> Json:
+    """A line as a reply. Raises what the job host program refused."""
     try:
         reply = wire.decode(line)
     except ValueError:
@@ -116,12 +195,9 @@ def _hear(line: bytes, host: str, heard: Callable[[Json], None]) -> bool:
         raise HostUnsuitable(
             f"{host}: its answer is garbage: {shown!r}", "Does something there print into the output of python3?", host
         ) from None
-    if reply["reply"] == wire.LAST:
-        return True
     if reply["reply"] == "error" and "job" not in reply:
         raise error_of(reply, host)
-    heard(reply)
-    return False
+    return reply
 
 
 def error_of(reply: Json, host: str) -> RemoteInstallError:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install.call import call
-from remote_install.run_directory import JOBS, OURS, RunDirectory
+from remote_install import source
+from remote_install.call import Conversation, call, converse
+from remote_install.jobhost import manifest, wire
+from remote_install.jobhost.target import STAGING
+from remote_install.run_directory import JOBS, RunDirectory
+from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
-from transfer.errors import HostUnsuitable, RemoteInstallError, UsageError
+from transfer.errors import HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted, UsageError
 from transfer.platforms import Platform
 from transfer.rsync import Changes
-from transfer.sync import transfer
+from transfer.sync import transfer, transfer_once
 
-# Never installed: what git keeps, what jobs left here, what is ours.
-NEVER = (".git", f"/{JOBS}/", f"/{OURS}/")
 # What lies in a job directory there for our own use, and is of none here.
 NOT_FETCHED = ("job.token", "job.gone", "job.start", "*.part-*")
 
@@ -28,6 +31,7 @@ class Installed:
     platform: Platform
     changes: Changes | None
     seconds: float
+    deleted: int = 0
     run_dir: str | None = None
     error: RemoteInstallError | None = None
 
@@ -39,40 +43,117 @@ class Installed:
             "host": self.platform.hosts[0],
             "mode": "ssh",
             "files_sent": self.changes.files if self.changes else 0,
-            "files_deleted": 0,
+            "files_deleted": self.deleted,
             "bytes_sent": self.changes.bytes_sent if self.changes else 0,
             "seconds": round(self.seconds, 3),
             "error": self.error.as_json() if self.error else None,
         }
 
 
-def hello(run: RunDirectory, platform: Platform, talk: Talk, make: bool = False) -> dict[str, Any]:
-    """What the job host answers about itself and this run. make: the run directory is created there."""
+def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
+    """The path of the run directory on the job host."""
     replies: list[dict[str, Any]] = []
-    request = {"run_root": platform.run_root, "run": run.run_id, "make": make}
+    request = {"run_root": platform.run_root, "run": run.run_id}
     call(platform, "hello", lambda: request, replies.append, talk)
-    host = platform.hosts[0]
-    path = replies[0].get("run_dir") if replies else None
-    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
-        raise HostUnsuitable(f"{host}: it does not say where the run directory is", "", host)
-    return replies[0]
+    return _path(replies[0] if replies else {}, "run_dir", platform)
 
 
-def install(run: RunDirectory, platform: Platform, talk: Talk) -> Installed:
-    """The run directory to the host of `platform`, but for what was fetched: results are not sent back.
+def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = False) -> Installed:
+    """Bring the target of `platform` to what the run directory holds. adopt: take over what another run left there.
 
-    Each file is old or new: rsync puts all in place when all has arrived. The error, if any, is in the answer.
+    Each file is old or new, and what is unfinished is known as such. The error, if any, is in the answer.
     """
     began = time.monotonic()
-    host = platform.hosts[0]
     try:
-        there = hello(run, platform, talk, make=True)["run_dir"]
-        excluded = tuple(f"--exclude={pattern}" for pattern in (*NEVER, *map(_anchored, run.fetched())))
-        command = rsync.push(platform, host, "./", f"{there}/", ("--delay-updates", *excluded), run.path)
-        changes = transfer(platform, host, command, talk.tell, talk.command)
-    except RemoteInstallError as error:
-        return Installed(platform, None, time.monotonic() - began, error=error)
-    return Installed(platform, changes, time.monotonic() - began, there)
+        changes, deleted, run_dir = converse(
+            platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk
+        )
+    except (RemoteInstallError, OSError) as error:
+        told = error if isinstance(error, RemoteInstallError) else TransferError(str(error), "It is this machine's.")
+        return Installed(platform, None, time.monotonic() - began, error=told)
+    return Installed(platform, changes, time.monotonic() - began, deleted, run_dir)
+
+
+def _talk(
+    there: Conversation, run: RunDirectory, platform: Platform, adopt: bool, talk: Talk
+) -> tuple[Changes, int, str]:
+    """The install conversation: what the host lacks is asked for, sent by rsync beside it, and put in place there.
+
+    What is lost with the connection is not tried again here but with a new conversation and a new scan.
+    """
+    content = source.scan(run)  # while ssh connects
+    source.remember(run, content)
+    there.say(_opening(run, platform, content, adopt))
+    answer = there.hear("same", "differs", "waiting")
+    if answer["reply"] == "waiting":
+        talk.tell(f"{platform.hosts[0]}: another install is at work on this run directory; waiting for it")
+        answer = there.hear("same", "differs")
+    if answer["reply"] == "same":
+        return Changes(0, 0), 0, _path(answer, "run_dir", platform)
+    there.say({"entries": manifest.pack(content.entries)})
+    plan = there.hear("plan")
+    run_dir = _path(plan, "run_dir", platform)
+    names = _asked_for(plan, content, platform)
+    changes = Changes(0, 0)
+    if names:
+        with there.kept_alive():
+            changes = _send(run, platform, names, f"{run_dir}/{STAGING}/", talk)
+    there.say({"do": "place"})
+    told = there.hear("installed", "changed")
+    if told["reply"] == "changed":
+        raise TransferInterrupted(
+            f"{platform.hosts[0]}: a file changed here while it was installed: {_shown(told.get('path'))}",
+            "Install again when nothing writes to the run directory.",
+            platform.hosts[0],
+        )
+    for name in _names(plan, "kept", platform)[:5]:
+        talk.tell(f"{platform.name}: {_shown(name)} is gone here, but was changed there since: it is left alone")
+    return changes, len(_names(plan, "delete", platform)), run_dir
+
+
+def _opening(run: RunDirectory, platform: Platform, content: Content, adopt: bool) -> dict[str, Any]:
+    return {
+        "run_root": platform.run_root,
+        "run": run.run_id,
+        "uuid": run.uuid(),
+        "origin": f"{os.uname().nodename}:{run.path}",
+        "adopt": adopt,
+        "digest": content.digest,
+    }
+
+
+def _asked_for(plan: dict[str, Any], content: Content, platform: Platform) -> tuple[bytes, ...]:
+    """The files that the host asks for; it gets only what is to be installed, whatever it asks for."""
+    host = platform.hosts[0]
+    names = tuple(wire.to_bytes(name) for name in _names(plan, "send", platform))
+    if not all(name in content.entries and content.entries[name].kind == manifest.FILE for name in names):
+        raise HostUnsuitable(f"{host}: it asks for a file that is not to be installed", "", host)
+    return names
+
+
+def _send(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], staging: str, talk: Talk) -> Changes:
+    # --partial: a broken transfer goes on where it was; nobody sees the staging area, and hashes are compared there.
+    command = rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial",), run.path)
+    return transfer_once(platform.hosts[0], command, talk.command)
+
+
+def _names(plan: dict[str, Any], which: str, platform: Platform) -> list[str]:
+    names = plan.get(which)
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    raise HostUnsuitable(f"{platform.hosts[0]}: its plan is not in order", "", platform.hosts[0])
+
+
+def _path(reply: dict[str, Any], name: str, platform: Platform) -> str:
+    host = platform.hosts[0]
+    path = reply.get(name)
+    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
+        raise HostUnsuitable(f"{host}: it does not say where the run directory is", "", host)
+    return path
+
+
+def _shown(name: object) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(name))
 
 
 def fetch(
@@ -83,7 +164,7 @@ def fetch(
     Raises HostError or TransferError.
     """
     run.remember_fetched(paths)
-    there = run_dir or hello(run, platform, talk)["run_dir"]
+    there = run_dir or hello(run, platform, talk)
     names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
     excluded = tuple(f"--exclude=/{JOBS}/*/*/{name}" for name in NOT_FETCHED)
     options = ("--safe-links", "--no-devices", "--no-specials", *excluded)
@@ -103,11 +184,3 @@ def checked(path: str) -> str:
     if path.startswith("/") or ".." in parts or not path.strip("/.") or "\0" in path:
         raise UsageError(f"{path!r} is no path inside the run directory", "Give it relative to the run directory.")
     return path
-
-
-def _anchored(path: str) -> str:
-    """An rsync pattern that means just `path` at the top: a backslash is special only next to a wildcard."""
-    name = path.strip("/")
-    if any(c in name for c in "*?["):
-        name = "".join("\\" + c if c in "*?[\\" else c for c in name)
-    return "/" + name

@@ -68,7 +68,8 @@ def test_a_start_up_file_that_prints_without_end_is_told() -> None:
 
 def test_a_line_as_long_as_a_reply_may_be_is_read() -> None:
     longest = wire.MAX_LINE - 1
-    assert [len(line) for line in lines_of("sh", "-c", f"head -c {longest} /dev/zero; echo")] == [longest]
+    lines = lines_of("sh", "-c", f"echo '{wire.MARKER}'; head -c {longest} /dev/zero; echo")
+    assert [len(line) for line in lines] == [len(wire.MARKER), longest]
 
 
 def test_a_line_without_end_is_an_error_of_the_host_and_not_our_memory() -> None:
@@ -78,23 +79,21 @@ def test_a_line_without_end_is_an_error_of_the_host_and_not_our_memory() -> None
     assert caught.value.hint
 
 
-def hear(line: bytes) -> tuple[bool, list[dict[str, Any]]]:
-    replies: list[dict[str, Any]] = []
-    return call._hear(line, "h", replies.append), replies
+def hear(line: bytes) -> dict[str, Any]:
+    return call._reply(line, "h")
 
 
 @pytest.mark.parametrize(
-    ("line", "last", "replies"),
+    ("line", "reply"),
     [
-        (b'{"reply": "end"}', True, []),
-        (b'{"reply": "alive"}', False, [{"reply": "alive"}]),
-        (b'{"reply": "job", "job": "a"}\r', False, [{"reply": "job", "job": "a"}]),
-        (b'{"reply": "error", "job": "a", "code": 7}', False, [{"reply": "error", "job": "a", "code": 7}]),
-        (b'{"reply": "of tomorrow"}', False, [{"reply": "of tomorrow"}]),
+        (b'{"reply": "end"}', {"reply": "end"}),
+        (b'{"reply": "job", "job": "a"}\r', {"reply": "job", "job": "a"}),
+        (b'{"reply": "error", "job": "a", "code": 7}', {"reply": "error", "job": "a", "code": 7}),
+        (b'{"reply": "of tomorrow"}', {"reply": "of tomorrow"}),
     ],
 )
-def test_a_reply_is_passed_on_and_the_last_is_known(line: bytes, last: bool, replies: list[dict[str, Any]]) -> None:
-    assert hear(line) == (last, replies)
+def test_a_line_is_read_as_a_reply(line: bytes, reply: dict[str, Any]) -> None:
+    assert hear(line) == reply
 
 
 @pytest.mark.parametrize(

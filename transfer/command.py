@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """argv: the program and its arguments. stdin: all that it reads. cwd: where it runs; None means here."""
+    """argv: the program and its arguments. stdin: all that it reads; None: what it is fed while it runs.
+
+    cwd: where it runs; None means here.
+    """
 
     argv: tuple[str, ...]
-    stdin: bytes = b""
+    stdin: bytes | None = b""
     cwd: str | None = None
 
     def __str__(self) -> str:

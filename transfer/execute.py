@@ -56,16 +56,36 @@ class Running:
         self._command = command
         self._out, out_end = os.pipe()
         self._err, err_end = os.pipe()
+        self._in: IO[bytes] | None = None
+        self._feeding = threading.Lock()
         try:
-            with _as_file(command.stdin) as stdin:
+            with self._stdin(command.stdin) as stdin:
                 self._process = _start(command, stdin.fileno(), out_end, err_end)
         except BaseException:
-            os.close(self._out)
-            os.close(self._err)
+            self._close_ends()
             raise
         finally:
             os.close(out_end)
             os.close(err_end)
+
+    def _stdin(self, data: bytes | None) -> IO[bytes]:
+        if data is not None:
+            return _as_file(data)
+        its, ours = os.pipe()
+        self._in = os.fdopen(ours, "wb", buffering=0)
+        return os.fdopen(its, "rb")
+
+    def feed(self, data: bytes) -> None:
+        """Give it more on stdin; what it can't read any more is dropped: its end is told by its output's end."""
+        if self._in is not None:
+            with contextlib.suppress(BrokenPipeError), self._feeding:
+                while data:
+                    data = data[self._in.write(data) or 0 :]
+
+    def feed_no_more(self) -> None:
+        if self._in is not None:
+            self._in.close()
+            self._in = None
 
     def __iter__(self) -> Iterator[bytes]:
         """Chunks of standard output. Raises NoAnswer when nothing has come for too long."""
@@ -135,6 +155,10 @@ class Running:
                 self._process.wait(timeout=GRACE)
             self.signal(signal.SIGKILL)
             self._process.wait()
+        self._close_ends()
+
+    def _close_ends(self) -> None:
+        self.feed_no_more()
         os.close(self._out)
         os.close(self._err)
 

@@ -16,6 +16,9 @@ from transfer.platforms import Platform
 ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i %b %n")
 
 
+NAMED = ("--from0", "--files-from=-")
+
+
 @dataclass(frozen=True)
 class Changes:
     """What a transfer did. bytes_sent: file data that went over the connection."""
@@ -34,6 +37,19 @@ def push(
     return _command(platform, options, (source, f"{_bracketed(host)}:{target}"), cwd=cwd)
 
 
+def push_names(
+    platform: Platform,
+    host: str,
+    source: str,
+    target: str,
+    names: tuple[bytes, ...],
+    options: tuple[str, ...] = (),
+    cwd: str | None = None,
+) -> Command:
+    """Just the `names` below `source` here, to the path `target` on `host`. The names go on stdin."""
+    return _command(platform, (*NAMED, *options), (source, f"{_bracketed(host)}:{target}"), _listing(names), cwd)
+
+
 def pull(
     platform: Platform,
     host: str,
@@ -47,9 +63,11 @@ def pull(
 
     The names go on stdin, each with ./ before it: rsync drops those that start with # or ; (measured).
     """
-    listing = b"".join(b"./" + name + b"\0" for name in names)
-    selected = ("--from0", "--files-from=-", *options)
-    return _command(platform, selected, (f"{_bracketed(host)}:{source}", target), listing, cwd)
+    return _command(platform, (*NAMED, *options), (f"{_bracketed(host)}:{source}", target), _listing(names), cwd)
+
+
+def _listing(names: tuple[bytes, ...]) -> bytes:
+    return b"".join(b"./" + name + b"\0" for name in names)
 
 
 def _command(

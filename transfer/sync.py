@@ -9,18 +9,16 @@ from transfer.retry import Tell, retried
 from transfer.rsync import Changes
 
 
+def transfer_once(host: str, command: Command, say_command: Tell) -> Changes:
+    """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done."""
+    say_command(str(command))
+    outcome = execute.run(command)
+    error = rsync.error_of(outcome, host)
+    if error is not None:
+        raise error
+    return rsync.changes(outcome.out)
+
+
 def transfer(platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell) -> Changes:
-    """Run a command that rsync.push or rsync.pull made. say_command: is given its text first.
-
-    Raises HostError or TransferError when it can't be done.
-    """
-
-    def once() -> Changes:
-        say_command(str(command))
-        outcome = execute.run(command)
-        error = rsync.error_of(outcome, host)
-        if error is not None:
-            raise error
-        return rsync.changes(outcome.out)
-
-    return retried(once, platform, tell)
+    """The same, made again where that can help."""
+    return retried(lambda: transfer_once(host, command, say_command), platform, tell)

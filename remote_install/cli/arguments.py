@@ -23,7 +23,6 @@ OPTIONS_NOT_YET = [
     "--again",
     "--exit-with-job-code",
     "--dry-run",
-    "--adopt",
     "--max-size",
     "-f",
 ]
@@ -107,28 +106,35 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "run",
         "install, submit, follow the log, fetch",
-        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] -- COMMAND...",
+        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] [--adopt] -- COMMAND...",
     )
     _run(p)
     _platforms(p, "the platform to run on")
     _name(p)
+    _adopt(p)
     p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
     _timeout(p)
 
 
 def _add_install(command) -> None:  # type: ignore[no-untyped-def]
-    p = command("install", "the pre-run install step: the run directory to each install target", "RUN -p PLATFORM...")
+    p = command(
+        "install", "the pre-run install step: the run directory to each install target", "RUN -p PLATFORM... [--adopt]"
+    )
     _run(p)
     _platforms(p, "where to install; repeats")
+    _adopt(p)
 
 
 def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
-        "submit", "see to it that a job is submitted", "RUN -p PLATFORM [--name N] [--no-install] -- COMMAND..."
+        "submit",
+        "see to it that a job is submitted",
+        "RUN -p PLATFORM [--name N] [--adopt | --no-install] -- COMMAND...",
     )
     _run(p)
     _platforms(p, "the platform to run on")
     _name(p)
+    _adopt(p)
     p.add_argument("--no-install", action="store_true", help="the run directory is there already")
 
 
@@ -165,6 +171,10 @@ def _platforms(p: argparse.ArgumentParser, summary: str) -> None:
 
 def _name(p: argparse.ArgumentParser) -> None:
     p.add_argument("--name", default="job", metavar="N", help="the job's name; default: job")
+
+
+def _adopt(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--adopt", action="store_true", help="take over what another run directory left under this run id")
 
 
 def _timeout(p: argparse.ArgumentParser) -> None:

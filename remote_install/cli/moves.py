@@ -33,13 +33,17 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     targets = {platform.install_target: platform for platform in reversed(platforms)}
     run, talk = context.run, context.out.talk
     began = time.monotonic()
-    installed = side_by_side(lambda platform: install(run, platform, talk), reversed(list(targets.values())))
+    installed = side_by_side(
+        lambda platform: install(run, platform, talk, context.arguments.adopt), reversed(list(targets.values()))
+    )
     done = [one.changes for one in installed if one.changes]
     if done:
         files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)
         where = count(len(done), "install target")
         spent = time.monotonic() - began
-        context.out.tell(f"installed {count(files, 'file')}, {amount(size)}, on {where} in {spent:.1f} s")
+        deleted = sum(one.deleted for one in installed)
+        also = f", deleted {deleted}" if deleted else ""
+        context.out.tell(f"installed {count(files, 'file')}, {amount(size)}{also}, on {where} in {spent:.1f} s")
     return installed
 
 

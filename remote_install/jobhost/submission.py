@@ -5,6 +5,7 @@ import time
 from typing import List
 
 from . import processes, status
+from .files import write
 from .layout import JobDirectory
 from .runners import background
 from .tries import Look, Looker, claim, find
@@ -91,18 +92,3 @@ def quoted(word: bytes) -> bytes:
     b"'it'\\\\''s $(id)'"
     """
     return b"'" + word.replace(b"'", b"'\\''") + b"'"
-
-
-def write(path: bytes, data: bytes) -> None:
-    """`data` to `path`, whole or not at all. Raises OSError."""
-    part = path + b".part-%d" % os.getpid()
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-        os.rename(part, path)
-    except BaseException:
-        try:
-            os.unlink(part)
-        except OSError:
-            pass
-        raise

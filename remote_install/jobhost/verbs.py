@@ -1,4 +1,4 @@
-"""What the client may ask for: hello, submit, poll, watch."""
+"""What the client may ask for: hello, install, submit, poll, watch."""
 
 import base64
 import os
@@ -7,29 +7,20 @@ import time
 from typing import Callable, Dict, List, Tuple
 
 from . import layout, status
+from .installation import install, unfinished
 from .layout import JobDirectory
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
-from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_text
+from .wire import HEARTBEAT, PROTOCOL, Client, Json, Refusal, number, text, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
 MAX_SECONDS = 86400
-HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
 
 def hello(request: Json, client: Client, _wrapper: bytes) -> None:
-    """Where the run directory is here; `make` creates it."""
+    """Where the run directory is here, and what this program can do."""
     run_dir = _run_dir(request)
-    if request.get("make"):
-        try:
-            os.makedirs(run_dir, exist_ok=True)
-        except OSError as error:
-            raise Refusal(
-                5,
-                "the run directory can't be made: %s" % error,
-                "Set run_root in hosts.yaml to a folder that you may write to there.",
-            )
     client.say(
         "hello",
         protocol=PROTOCOL,
@@ -44,8 +35,9 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
     run_dir = _run_dir(request)
-    if not os.path.isdir(run_dir):
-        raise Refusal(9, "run %s is not installed here" % request["run"], "Install it first.")
+    why = unfinished(run_dir)
+    if why:
+        raise Refusal(9, "run %s %s" % (request["run"], why), "Install it first: the same install command finishes it.")
     looker = Looker()
     for wanted in _jobs(request):
         name = wanted.get("job")
@@ -181,6 +173,7 @@ def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
 
 VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
     "hello": hello,
+    "install": install,
     "submit": submit,
     "poll": poll,
     "watch": watch,

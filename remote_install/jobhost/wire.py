@@ -1,16 +1,19 @@
 """How a request comes in and replies go out: JSON on stdin; a marker line, JSON lines and a last line on stdout."""
 
+import contextlib
 import json
 import os
 import re
 import select
 import sys
-from typing import Any, Dict, List, Optional, Union
+import threading
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 PROTOCOL = 1
 MARKER = "remote-install job host program, protocol %d" % PROTOCOL
 LAST = "end"
-MAX_LINE = 1024 * 1024  # bytes of one reply
+MAX_LINE = 64 * 1024 * 1024  # bytes of one reply: the plan of an install of a million files
+HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
 Json = Dict[str, Any]
 
@@ -64,11 +67,30 @@ class Client:
         self._in = sys.stdin.fileno()
         self._unread = b""
         self._heard = False
+        self._writing = threading.Lock()
         self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
         self._write(b"\n" + MARKER.encode("ascii") + b"\n")  # a login banner may lack its line end
 
     def say(self, reply: str, **fields: Any) -> None:
         self._write(encode(reply, fields))
+
+    @contextlib.contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Say every few seconds that we are still at it, in a block that may be silent for long."""
+        over = threading.Event()
+
+        def beat() -> None:
+            with contextlib.suppress(BrokenPipeError):
+                while not over.wait(HEARTBEAT):
+                    self.say("alive")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def refuse(self, refusal: Refusal) -> None:
         self.say("error", code=refusal.code, message=refusal.message, hint=refusal.hint)
@@ -110,8 +132,9 @@ class Client:
             raise BrokenPipeError("nobody listens")
 
     def _write(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._out, data) :]
+        with self._writing:
+            while data:
+                data = data[os.write(self._out, data) :]
 
 
 def to_bytes(text: str) -> bytes:

@@ -202,7 +202,8 @@ def test_git_and_logs_are_not_sent(client: Client) -> None:
     client.write("log/job/old", "x")
     client.write("log/other", "x")
     assert client("install", "demo", "-p", "hpc").code == 0
-    there = client.host.run(["find", client.there, "-type", "f", "-printf", "%P\n"], check=True).stdout.split()
+    line = f"cd {client.there} && find . -path ./.remote-install -prune -o -type f -printf '%P\n'"
+    there = client.host.run(["sh", "-c", line], check=True).stdout.split()
     assert sorted(there) == ["log/other", "sub/log/job/kept"]
 
 

@@ -131,9 +131,10 @@ def states_of(replies: list[Json]) -> list[str]:
 
 @EACH
 def test_hello_submit_poll_and_watch_do_their_work(host: Host, python: str) -> None:
-    (hello,) = host.ask(python, "hello", run_root="runs", run="new/run", make=True)
+    os.makedirs(host.home / "runs/new/run")
+    (hello,) = host.ask(python, "hello", run_root="runs", run="new/run")
     assert hello["protocol"] == wire.PROTOCOL
-    assert hello["verbs"] == ["hello", "poll", "submit", "watch"]
+    assert hello["verbs"] == ["hello", "install", "poll", "submit", "watch"]
     assert hello["run_dir"] == str(host.home / "runs/new/run")
     assert hello["exists"] is True
     assert os.path.isdir(hello["run_dir"])
@@ -150,7 +151,7 @@ def test_hello_submit_poll_and_watch_do_their_work(host: Host, python: str) -> N
 
 
 @ENDS
-def test_without_make_hello_changes_nothing(host: Host, python: str) -> None:
+def test_hello_changes_nothing(host: Host, python: str) -> None:
     (hello,) = host.ask(python, "hello", run_root="$HOME/elsewhere", run="demo")
     assert (hello["run_dir"], hello["exists"]) == (str(host.home / "elsewhere/demo"), False)
     assert not os.path.exists(host.home / "elsewhere")
@@ -219,7 +220,7 @@ def test_what_is_no_request_is_told_in_order(host: Host, python: str, request_: 
 
 
 GOOD: dict[str, Json] = {
-    "hello": {"run_root": "runs", "run": "demo", "make": True},
+    "hello": {"run_root": "runs", "run": "demo"},
     "submit": {
         "run_root": "runs",
         "run": "demo",
@@ -335,7 +336,11 @@ def test_a_request_that_is_too_deep_is_told_in_order(host: Host, python: str) ->
 def test_a_run_that_is_not_installed_is_refused(host: Host, python: str) -> None:
     job = {"job": "a", "token": T1, "argv": ["true"]}
     (error,) = host.ask(python, "submit", run_root="runs", run="other", uuid=UUID, jobs=[job])
-    assert (error["reply"], error["code"], error["hint"]) == ("error", 9, "Install it first.")
+    assert (error["reply"], error["code"], error["hint"]) == (
+        "error",
+        9,
+        "Install it first: the same install command finishes it.",
+    )
     assert not os.path.exists(host.home / "runs/other")
 
 
@@ -344,7 +349,8 @@ def test_a_run_that_is_not_installed_is_refused(host: Host, python: str) -> None
     ("run_root", "code"), [("$NOT_SET/x", 3), ("/proc/no/such", 5), ("/etc/passwd/x", 5), ("/dev/null", 5)]
 )
 def test_a_run_root_that_can_not_be_is_refused(host: Host, python: str, run_root: str, code: int) -> None:
-    (error,) = host.ask(python, "hello", run_root=run_root, run="demo", make=True)
+    fields = {"uuid": UUID, "origin": "here", "digest": "0"}
+    (error,) = host.ask(python, "install", run_root=run_root, run="demo", **fields)
     assert (error["reply"], error["code"]) == ("error", code)
     assert error["hint"]
 
@@ -481,7 +487,7 @@ def test_it_needs_nothing_but_the_standard_library(host: Host, python: str) -> N
         argv,
         cwd=host.home,
         env=host.environment,
-        input=changed("hello", "make", False),
+        input=changed("hello", "run", "demo"),
         capture_output=True,
         check=True,
     )

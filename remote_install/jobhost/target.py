@@ -1,0 +1,138 @@
+"""A run directory as an install target: whose it is, who changes it now, what installs brought, is it whole."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from typing import Any, Dict, Iterator, NamedTuple, Set
+
+from .files import write
+from .manifest import Cache, Entries, Entry, pack, pack_cache, unpack, unpack_cache
+from .wire import Json, Refusal, to_text
+
+OURS = b".remote-install"
+STAGING = ".remote-install/staging"
+Brought = Dict[bytes, Set[Entry]]
+
+
+class Manifest(NamedTuple):
+    """What the last whole install brought. command: digest of the content and install command that succeeded."""
+
+    entries: Entries
+    cache: Cache
+    command: str
+
+
+class Target:
+    """The files of ours in a run directory on the job host."""
+
+    def __init__(self, run_dir: bytes) -> None:
+        self.run_dir = run_dir
+        self._own = os.path.join(run_dir, OURS)
+        self.staging = os.path.join(self._own, b"staging")
+        self._uuid = os.path.join(self._own, b"uuid")
+        self._lock = os.path.join(self._own, b"lock")
+        self._manifest = os.path.join(self._own, b"manifest")
+        self._mark = os.path.join(self._own, b"unfinished")
+
+    def prepare(self) -> None:
+        """Make our folder. Raises OSError."""
+        os.makedirs(self._own, exist_ok=True)
+        ignore = os.path.join(self._own, b".gitignore")
+        if not os.path.lexists(ignore):
+            write(ignore, b"*\n")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the lock, if nobody else does: is it held? The kernel gives it back however this process ends."""
+        with open(self._lock, "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                yield False
+            else:
+                yield True
+
+    def claim(self, uuid: str, origin: str, adopt: bool) -> None:
+        """Write down whose run directory this is. Raises Refusal (9) when it is another one's."""
+        owner = _load(self._uuid)
+        if owner.get("uuid") == uuid:
+            return
+        if owner and not adopt:
+            raise Refusal(
+                9,
+                "%s holds another run directory under this run id, installed from %s"
+                % (to_text(self.run_dir), owner.get("origin", "elsewhere")),
+                "Give this run an id of its own with --run-id, or take the place over with --adopt.",
+            )
+        write(self._uuid, json.dumps({"uuid": uuid, "origin": origin}).encode("ascii"), durable=True)
+
+    @property
+    def installed(self) -> bool:
+        """Did an install ever begin here?"""
+        return os.path.lexists(self._manifest) or self.unfinished
+
+    @property
+    def unfinished(self) -> bool:
+        """Was an install begun here and not brought to its end?"""
+        return os.path.lexists(self._mark)
+
+    def manifest(self) -> Manifest:
+        """What the last whole install brought."""
+        fields = _load(self._manifest)
+        rows = _rows(fields)
+        return Manifest(
+            {path: next(iter(found)) for path, found in rows.items()},
+            unpack_cache(fields.get("cache", [])),
+            str(fields.get("command", "")),
+        )
+
+    def brought(self) -> Brought:
+        """All that whole and unfinished installs have brought or were about to: only this may be deleted."""
+        found = _rows(_load(self._manifest))
+        for path, entries in _rows(_load(self._mark)).items():
+            found.setdefault(path, set()).update(entries)
+        return found
+
+    def mark(self, wanted: Entries) -> None:
+        """Say that an install is unfinished, before anything changes."""
+        brought = self.brought()
+        for path, entry in wanted.items():
+            brought.setdefault(path, set()).add(entry)
+        rows = [row for path, found in brought.items() for entry in found for row in pack({path: entry})]
+        write(self._mark, json.dumps({"entries": rows}).encode("ascii"), durable=True)
+
+    def finish(self, entries: Entries, cache: Cache, command: str) -> None:
+        """Write the manifest, then take the mark away: the install is whole."""
+        fields = {"entries": pack(entries), "cache": pack_cache(cache), "command": command}
+        write(self._manifest, json.dumps(fields).encode("ascii"), durable=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(self.staging)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._mark)
+
+
+def _rows(fields: Json) -> Brought:
+    found: Brought = {}
+    try:
+        for row in fields.get("entries", []):
+            for path, entry in unpack([row]).items():
+                found.setdefault(path, set()).add(entry)
+    except (TypeError, ValueError):
+        pass  # a file that was tampered with: what it does not tell is not deleted
+    return found
+
+
+def _load(path: bytes) -> Json:
+    """A file of ours; {} where there is none, and also where its content is not in order."""
+    try:
+        with open(path, "rb") as file:
+            fields: Any = json.loads(file.read().decode("ascii"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        return {"origin": "somewhere (its record is damaged)"}
+    return fields if isinstance(fields, dict) else {}
