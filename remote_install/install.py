@@ -11,17 +11,32 @@ from remote_install import source
 from remote_install.call import Conversation, call, converse
 from remote_install.jobhost import manifest, wire
 from remote_install.jobhost.target import STAGING
-from remote_install.run_directory import JOBS, RunDirectory
+from remote_install.run_directory import JOBS, OURS, RunDirectory
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
-from transfer.errors import HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted, UsageError
+from transfer.errors import (
+    HostUnsuitable,
+    RemoteInstallError,
+    TransferError,
+    TransferInterrupted,
+    UsageError,
+    WouldDoHarm,
+)
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.sync import transfer, transfer_once
 
-# What lies in a job directory there for our own use, and is of none here.
-NOT_FETCHED = ("job.token", "job.gone", "job.start", "*.part-*")
+# Of log/job just the tries' files come back: what is ours here, tokens and reports, no host may overwrite. A pattern
+# that ends with / matches folders only, so a link instead of one is left out.
+LOGS = (
+    f"--include=/{JOBS}/*/",
+    f"--exclude=/{JOBS}/*",
+    f"--include=/{JOBS}/*/[0-9][0-9]*/",
+    f"--exclude=/{JOBS}/*/*",
+    *(f"--include=/{JOBS}/*/*/{name}" for name in ("job", "job.out", "job.err", "job.status", "job.submit")),
+    f"--exclude=/{JOBS}/*/*/*",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,13 @@ def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
     replies: list[dict[str, Any]] = []
     request = {"run_root": platform.run_root, "run": run.run_id}
     call(platform, "hello", lambda: request, replies.append, talk)
-    return _path(replies[0] if replies else {}, "run_dir", platform)
+    answer = replies[0] if replies else {}
+    path = _path(answer, "run_dir", platform)
+    if answer.get("exists") is not True:
+        raise TransferError(
+            f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
+        )
+    return path
 
 
 def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = False) -> Installed:
@@ -163,11 +184,16 @@ def fetch(
 
     Raises HostError or TransferError.
     """
+    for path in paths:
+        for link in run.links_on(path):
+            raise WouldDoHarm(
+                f"{link} is a link here, and would be replaced by what comes",
+                "Fetch something else, or remove the link.",
+            )
     run.remember_fetched(paths)
     there = run_dir or hello(run, platform, talk)
     names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
-    excluded = tuple(f"--exclude=/{JOBS}/*/*/{name}" for name in NOT_FETCHED)
-    options = ("--safe-links", "--no-devices", "--no-specials", *excluded)
+    options = ("--safe-links", "--no-devices", "--no-specials", *LOGS)
     command = rsync.pull(
         platform, platform.hosts[0], f"{there}/", "./", (JOBS.encode() + b"/", *names), options, run.path
     )
@@ -175,12 +201,13 @@ def fetch(
 
 
 def checked(path: str) -> str:
-    """`path` if it stays in the run directory, else a UsageError.
+    """`path` in its plain form if it stays in the run directory and is not ours, else a UsageError.
 
-    >>> checked("results/a")
+    >>> checked("./results//a/")
     'results/a'
     """
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or not path.strip("/.") or "\0" in path:
-        raise UsageError(f"{path!r} is no path inside the run directory", "Give it relative to the run directory.")
-    return path
+    plain = os.path.normpath(path)
+    parts = plain.split("/")
+    if path.startswith("/") or ".." in path.split("/") or parts[0] in (".", OURS, ".git") or "\0" in path:
+        raise UsageError(f"{path!r} is no path of results inside the run directory", "Give it relative to that.")
+    return plain

@@ -34,27 +34,40 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Asked:
-    """A job to be told about: the submission with `token`, else try `number`, else its last try."""
+    """A job to be told about: the submission with `token`, else try `number`, else its last try.
+
+    known: its try was told to us before, so that the host must have it.
+    """
 
     job: str
     platform: Platform
     token: Token | None = None
     number: int | None = None
 
+    known: bool = False
+
     def as_request(self) -> dict[str, Any]:
         return {"job": self.job, "token": self.token.token if self.token else None, "try": self.number}
 
 
-def submit(run: RunDirectory, platform: Platform, wanted: list[Wanted], talk: Talk) -> list[Report]:
+def take(run: RunDirectory, platform: Platform, names: list[str]) -> list[Asked]:
+    """The tokens to submit these jobs with: the first act of a command, before it installs.
+
+    Of several that are typed at once all then mean the same submission, however long each installs.
+    """
+    tokens = [record.take(run, name, platform.name) for name in names]
+    return [Asked(one.job, platform, one, known=record.report(run, one) is not None) for one in tokens]
+
+
+def submit(run: RunDirectory, platform: Platform, asked: list[Asked], wanted: list[Wanted], talk: Talk) -> list[Report]:
     """See to it that `wanted` are submitted: a job that is, and whose end was not reported here, is found again.
 
-    The token of each is on disk here before the call, so the same command typed again asks for the same job.
+    asked: what `take` gave for them: on disk here, so the same command typed again asks for the same job.
     """
-    asked = [Asked(job.name, platform, record.take(run, job.name, platform.name)) for job in wanted]
     uuid = run.uuid()
 
     def request() -> dict[str, Any]:
-        jobs = [{**one.as_request(), "argv": list(job.argv)} for one, job in zip(asked, wanted)]
+        jobs = [{**one.as_request(), "argv": list(job.argv), "known": one.known} for one, job in zip(asked, wanted)]
         return {**_where(run, platform), "uuid": uuid, "jobs": jobs}
 
     return _ask(run, platform, "submit", asked, request, talk)
@@ -160,7 +173,7 @@ class _Watch:
         elif reply["reply"] == "error":
             self._tell(report.not_told(one.job, self._platform, error_of(reply, self._platform.hosts[0])))
         elif reply["reply"] == "missing":
-            self._tell(_from_here(self._run, one) or _missing(one))
+            self._tell(self._from_here(one) or _missing(one))
 
     def _tell(self, told: Report) -> None:
         before = self._reports.get(told.job)
@@ -184,7 +197,11 @@ class _Watch:
 
     def _give_up(self, error: RemoteInstallError) -> None:
         for one in self._pending():
-            self._tell(_from_here(self._run, one) or report.not_told(one.job, self._platform, error, one.number))
+            self._tell(self._from_here(one) or report.not_told(one.job, self._platform, error, one.number))
+
+    def _from_here(self, one: Asked) -> Report | None:
+        """A kept end will do, but not for who wants output as well."""
+        return None if self._on_output else _from_here(self._run, one)
 
 
 def _ask(
@@ -206,7 +223,9 @@ def _ask(
         if reply["reply"] == "job":
             reports[one.job] = _kept(run, one, report.from_reply(reply, platform))
         elif reply["reply"] == "error":
-            reports[one.job] = report.submit_failed(one.job, platform, error_of(reply, platform.hosts[0]))
+            error = error_of(reply, platform.hosts[0])
+            told = report.submit_failed if verb == "submit" else report.not_told
+            reports[one.job] = told(one.job, platform, error)
 
     try:
         call(platform, verb, request, heard, talk)
@@ -233,7 +252,9 @@ def _from_here(run: RunDirectory, one: Asked) -> Report | None:
 def _missing(one: Asked) -> Report:
     error = JobRunnerError(
         f"{one.platform.hosts[0]} knows no try of job {one.job}",
-        "Its submission may have been interrupted: submit it again, that does not start it twice.",
+        "Its record was removed there."
+        if one.known or one.number
+        else "Its submission may have been interrupted: submit it again, that does not start it twice.",
         one.platform.hosts[0],
     )
     return report.not_told(one.job, one.platform, error, one.number)

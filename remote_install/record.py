@@ -11,7 +11,7 @@ from typing import Any
 
 from remote_install.jobhost.status import ENDED
 from remote_install.run_directory import RunDirectory, create, replace
-from transfer.errors import ConfigError
+from transfer.errors import ConfigError, WouldDoHarm
 
 TOKEN_FILE = re.compile(r"token\.([1-9][0-9]{0,5})")
 
@@ -58,9 +58,15 @@ def take(run: RunDirectory, job: str, platform: str) -> Token:
     """The token to submit `job` with: the last one unless its end was reported here, else the next.
 
     Written to disk before it is used. Of two that take the next one at the same time both get the same.
+    Raises WouldDoHarm when the last one went to another platform, and may be alive there.
     """
     last = latest(run, job)
     if last is not None and not ended(report(run, last)):
+        if last.platform != platform:
+            raise WouldDoHarm(
+                f"job {job} was submitted on {last.platform}, and its end was not reported here yet",
+                f"Ask with `remote-install poll RUN {job}`, or give the new job another --name.",
+            )
         return last
     number = 1 if last is None else last.number + 1
     data = json.dumps({"token": secrets.token_hex(16), "platform": platform}).encode("ascii") + b"\n"

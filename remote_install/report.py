@@ -18,7 +18,10 @@ MAX_TEXT = 2000
 
 @dataclass(frozen=True)
 class Report:
-    """The state of a job as it was last told. Times are UTC of the job host; exit_code is 128 + n for signal n."""
+    """The state of a job as it was last told. Times are UTC of the job host; exit_code is 128 + n for signal n.
+
+    found: of a submission: was the try there already, "same" with this command, or "other" with another one?
+    """
 
     job: str
     number: int | None
@@ -35,6 +38,7 @@ class Report:
     finished_at: str | None = None
     messages: tuple[str, ...] = field(default=())
     error: RemoteInstallError | None = None
+    found: str = ""
 
     @property
     def ended(self) -> bool:
@@ -71,6 +75,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         and 0 < number < 1_000_000
         and state in STATES
         and (code is None or (type(code) is int and 0 <= code <= 255))
+        and _agree(str(state), code)
     )
     if not in_order:
         raise HostUnsuitable(f"{host}: its report of a job is not in order", "Is that host what it should be?", host)
@@ -88,7 +93,14 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         submitted_at=_matching(TIME, reply.get("submitted_at")),
         started_at=_matching(TIME, reply.get("started_at")),
         finished_at=_matching(TIME, reply.get("finished_at")),
+        found=str(reply.get("found") or ""),
     )
+
+
+def _agree(state: str, code: int | None) -> bool:
+    if state == "succeeded":
+        return code == 0
+    return bool(code) if state in ("failed", "killed") else code is None
 
 
 def from_json(fields: dict[str, Any], platform: Platform) -> Report | None:

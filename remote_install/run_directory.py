@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from dataclasses import dataclass
 
 from remote_install.jobhost import layout
+from remote_install.jobhost.files import open_regular
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
 OURS = ".remote-install"
@@ -26,17 +28,19 @@ class RunDirectory:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
         path = os.path.join(self._own_folder(OURS), "uuid")
         create(path, secrets.token_hex(16).encode() + b"\n")
-        with open(path, encoding="ascii", errors="replace") as file:
-            uuid = file.read().strip()
-        if not uuid.isalnum():
+        try:
+            with open_regular(os.fsencode(path)) as file:
+                uuid = file.read(64).decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            uuid = ""
+        if not re.fullmatch("[0-9a-f]{32}", uuid):
             raise ConfigError(f"{path}: no uuid in it", "Remove the file; a new one is made.")
         return uuid
 
     def job_folder(self, job: str) -> str:
         """The folder of all tries of `job`, made with its parents."""
-        folder = os.path.join(self._own_folder(JOBS), job)
-        os.makedirs(folder, exist_ok=True)
-        return folder
+        self._own_folder(JOBS)
+        return self._own_folder(f"{JOBS}/{job}", ignored=False)
 
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
@@ -58,17 +62,23 @@ class RunDirectory:
             self._own_folder(OURS)
             replace(os.path.join(self.path, FETCHED), b"".join(os.fsencode(name) + b"\0" for name in names))
 
-    def _own_folder(self, name: str) -> str:
-        """A folder of ours with a .gitignore of its own, so that git does not see it."""
+    def links_on(self, path: str) -> list[str]:
+        """The parts of a relative path that are links: what is written there might land anywhere."""
+        parts = path.strip("/").split("/")
+        ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+        return [way for way in ways if os.path.islink(os.path.join(self.path, way))]
+
+    def _own_folder(self, name: str, ignored: bool = True) -> str:
+        """A folder of ours; ignored: with a .gitignore of its own, so that git does not see it."""
         folder = os.path.join(self.path, name)
-        for part in (os.path.dirname(name), name):
-            if part and os.path.islink(os.path.join(self.path, part)):
-                raise WouldDoHarm(
-                    f"{os.path.join(self.path, part)} is a link, and what we write there might land anywhere",
-                    "Replace it by a folder.",
-                )
+        for part in self.links_on(name):
+            raise WouldDoHarm(
+                f"{os.path.join(self.path, part)} is a link, and what we write there might land anywhere",
+                "Replace it by a folder.",
+            )
         os.makedirs(folder, exist_ok=True)
-        create(os.path.join(folder, ".gitignore"), b"*\n")
+        if ignored:
+            create(os.path.join(folder, ".gitignore"), b"*\n")
         return folder
 
 

@@ -111,3 +111,31 @@ def test_help_imports_neither_sh_nor_yaml() -> None:
     env = {**os.environ, "PYTHONPATH": ROOT}
     done = subprocess.run([sys.executable, "-c", line], env=env, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("closing", ["1", "2", "1 2", "0 1 2"])
+def test_closed_standard_streams_are_no_traceback(folder: Path, closing: str) -> None:
+    closed = " ".join(f"{number}>&-" for number in closing.split())
+    line = f'"{sys.executable}" -m remote_install poll demo {closed}; echo $? >code'
+    env = {**os.environ, "PYTHONPATH": ROOT, "XDG_CONFIG_HOME": str(folder)}
+    done = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True)
+    assert (folder / "code").read_text() == "2\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_here_is_told_and_is_no_failed_job(folder: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": ROOT, "XDG_CONFIG_HOME": str(folder)}
+    with open("/dev/full", "w") as full:
+        line = [sys.executable, "-m", "remote_install", "poll", "demo", "--json"]
+        done = subprocess.run(line, cwd=folder, env=env, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 5
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_that_is_a_folder_is_told(folder: Path) -> None:
+    (folder / "demo/log/job/job/token.1").mkdir(parents=True)
+    done = remote_install(folder, "poll", "demo")
+    assert done.returncode == 5
+    assert "token.1" in done.stderr
+    assert "Traceback" not in done.stderr

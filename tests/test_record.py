@@ -13,7 +13,7 @@ import pytest
 from remote_install import record
 from remote_install.record import Token
 from remote_install.run_directory import RunDirectory, create, open_run, replace
-from transfer.errors import ConfigError, UsageError
+from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
 ROUNDS = 20
 
@@ -44,7 +44,9 @@ def test_the_same_token_is_given_until_an_end_was_reported(run: RunDirectory, st
     first = record.take(run, "job", "hpc")
     if state:
         record.write_report(run, first, {"state": state})
-    assert record.take(run, "job", "another") == first
+    assert record.take(run, "job", "hpc") == first
+    with pytest.raises(WouldDoHarm, match="was submitted on hpc"):
+        record.take(run, "job", "another")
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "killed", "lost", "submit-failed"])
@@ -54,7 +56,7 @@ def test_the_next_token_is_given_once_an_end_was_reported(run: RunDirectory, sta
     second = record.take(run, "job", "gpu")
     assert (second.number, second.platform) == (2, "gpu")
     assert second.token != first.token
-    assert record.take(run, "job", "hpc") == second == record.latest(run, "job")
+    assert record.take(run, "job", "gpu") == second == record.latest(run, "job")
 
 
 def test_each_job_has_tokens_of_its_own(run: RunDirectory) -> None:

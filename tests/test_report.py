@@ -39,8 +39,29 @@ REPLY: dict[str, Any] = {
 }
 
 
+CODES = {"succeeded": 0, "failed": 3, "killed": 137}
+
+
 def told(**fields: Any) -> Report:
-    return report.from_reply({**REPLY, **fields}, PLATFORM)
+    code = CODES.get(str(fields.get("state", "failed")))
+    return report.from_reply({**REPLY, "exit_code": code, **fields}, PLATFORM)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("succeeded", 7),
+        ("succeeded", None),
+        ("failed", 0),
+        ("failed", None),
+        ("killed", 0),
+        ("running", 0),
+        ("lost", 1),
+    ],
+)
+def test_a_state_and_an_exit_code_that_contradict_each_other_are_not_believed(state: str, code: int | None) -> None:
+    with pytest.raises(HostUnsuitable):
+        told(state=state, exit_code=code)
 
 
 def test_a_reply_in_order_becomes_the_document_of_the_contract_in_its_order() -> None:

@@ -109,7 +109,7 @@ def changes(out: bytes) -> Changes:
 # rsync's exit codes (rsync(1), EXIT VALUES) that have a remedy of their own.
 REMEDIES = {
     11: "Is the disk there full, or the place read-only? Look with `df` and at the permissions of the run root.",
-    23: "Some files could not be transferred; the lines above name them.",
+    23: "Some files could not be transferred: is a name misspelt, or not there any more?",
     3: "A path that rsync was asked to use is not there, or not ours.",
 }
 INTERRUPTED = {10, 12, 14, 30, 35}

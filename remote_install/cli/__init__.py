@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 from types import FrameType
 from typing import Callable
 
 from remote_install.cli import arguments
-from transfer.errors import RemoteInstallError, UsageError
+from transfer.errors import RemoteInstallError, TransferError, UsageError
 
 
 class _Terminated(KeyboardInterrupt):
@@ -20,33 +21,49 @@ def main(words: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, _terminate)
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from remote_install.cli.output import open_standard_streams
+
+        open_standard_streams()
     try:
         return _main(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt as interrupt:
-        return 143 if isinstance(interrupt, _Terminated) else 130
-    except BrokenPipeError:
+        return _code_of(interrupt)
+    except OSError as error:  # of our output: what else can't be read or written was told by _main
         from remote_install.cli.output import no_more_output
 
         no_more_output()
-        return 1
+        if isinstance(error, BrokenPipeError):
+            print("remote-install: nobody reads the output any more; what was submitted goes on", file=sys.stderr)
+            return 141  # 128 + SIGPIPE, as shells tell it
+        print(f"remote-install: the output can't be written: {error.strerror}", file=sys.stderr)
+        return 5
 
 
 def _main(words: list[str]) -> int:
     before, argv = arguments.split(words)
-    as_json = "--json" in before
     try:
         return _dispatch(before, argv)
     except RemoteInstallError as error:
-        from remote_install.cli.output import Output
+        return _told(error, "--json" in before)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        told = TransferError(f"{error.strerror}{where}", "That is on this machine: is its disk full, or read-only?")
+        return _told(told, "--json" in before)
 
-        out = Output(as_json, False, False)
-        out.error(error)
-        out.document({"error": error.as_json()})
-        return error.exit_code
+
+def _told(error: RemoteInstallError, as_json: bool) -> int:
+    from remote_install.cli.output import Output
+
+    out = Output(as_json, False, False)
+    out.error(error)
+    out.document({"error": error.as_json()})
+    return error.exit_code
 
 
 def _dispatch(before: list[str], argv: list[str] | None) -> int:
-    _refuse_not_yet(before)
     parser = arguments.parser()
     parsed = parser.parse_args(before)
     if parsed.version:
@@ -59,19 +76,28 @@ def _dispatch(before: list[str], argv: list[str] | None) -> int:
         return 0
     if argv is not None and parsed.command not in ("run", "submit", "install"):
         raise UsageError(f"{parsed.command} takes no command behind `--`")
-    return _command(parsed.command)(parsed, argv)
+    return _run(parsed, argv)
 
 
-def _refuse_not_yet(before: list[str]) -> None:
-    name = next((word for word in before if not word.startswith("-")), "")
-    if name in arguments.NOT_YET:
-        raise UsageError(f"{name}: this version does not have that command yet", "Try `remote-install --help`.")
+def _run(parsed: argparse.Namespace, argv: list[str] | None) -> int:
+    from remote_install.cli.context import Context
+
+    context = Context(parsed, argv)
+    try:
+        return _command(parsed.command)(context)
+    except KeyboardInterrupt as interrupt:
+        code = _code_of(interrupt)
+        context.out.interrupted(code, context.on_interrupt)
+        return code
 
 
 def _command(name: str) -> Callable[..., int]:
     """The function of a command; it is imported only now, so that a help text starts fast."""
+    if name == "demo":
+        from remote_install.cli.demo import demo
+
+        return demo
     from remote_install.cli import looks, moves
-    from remote_install.cli.context import Context
     from remote_install.cli.run import run
 
     functions = {
@@ -83,11 +109,11 @@ def _command(name: str) -> Callable[..., int]:
         "wait": looks.wait_command,
         "logs": looks.logs_command,
     }
-    if name == "demo":
-        from remote_install.cli.demo import demo
+    return functions[name]
 
-        return lambda parsed, argv: demo(Context(parsed, argv))
-    return lambda parsed, argv: functions[name](Context(parsed, argv))
+
+def _code_of(interrupt: KeyboardInterrupt) -> int:
+    return 143 if isinstance(interrupt, _Terminated) else 130
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

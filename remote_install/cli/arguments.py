@@ -33,6 +33,11 @@ class _Parser(argparse.ArgumentParser):
         later = [word for word in message.split() if word in OPTIONS_NOT_YET]
         if later and message.startswith("unrecognized arguments"):
             raise UsageError(f"{later[0]}: this version does not have that option yet", f"Try `{self.prog} --help`.")
+        command = re.match(r"argument COMMAND: invalid choice: '([^']*)'", message)
+        if command and command.group(1) in NOT_YET:
+            raise UsageError(
+                f"{command.group(1)}: this version does not have that command yet", f"Try `{self.prog} --help`."
+            )
         raise UsageError(message, f"Try `{self.prog} --help`.")
 
 

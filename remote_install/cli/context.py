@@ -20,6 +20,7 @@ class Context:
 
     def __init__(self, arguments: argparse.Namespace, argv: list[str] | None) -> None:
         self.arguments, self.argv = arguments, argv
+        self.on_interrupt = ""  # what to tell who interrupts the command now
         self.out = Output(
             getattr(arguments, "json", False),
             getattr(arguments, "verbose", False),

@@ -13,11 +13,18 @@ from transfer.errors import TimedOutHere
 
 def submit_command(context: Context) -> int:
     platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
+    context.on_interrupt = "nothing was submitted"
+    asked = jobs.take(context.run, platform, [wanted.name])
     if not context.arguments.no_install:
         (installed,) = moves.install_all(context, [platform])
         if installed.error:
             raise installed.error
-    reports = jobs.submit(context.run, platform, [wanted], context.out.talk)
+    context.on_interrupt = "the job may have been submitted; the same command typed again does not start it twice"
+    reports = jobs.submit(context.run, platform, asked, [wanted], context.out.talk)
+    for one in reports:
+        if one.found:
+            other = ", which was submitted with another command: yours was not started" if one.found == "other" else ""
+            context.out.tell(f"{one.job}: found again, not started again{other}")
     context.out.reports(context.run.run_id, reports)
     return report.exit_code(reports)
 
@@ -31,13 +38,10 @@ def poll_command(context: Context) -> int:
 def wait_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
     reports = jobs.watch(context.run, asked, context.out.talk, context.arguments.timeout, _teller(context))
-    context.out.reports(context.run.run_id, reports)
-    open_ones = [one for one in reports if not one.ended and not one.error]
-    if open_ones:
-        names = ", ".join(one.job for one in open_ones)
-        context.out.error(TimedOutHere(f"not ended in time: {names}", "They go on; wait again to see their end."))
-        return max(8, report.exit_code(reports))
-    return report.exit_code(reports)
+    open_ones = ", ".join(one.job for one in reports if not one.ended and not one.error)
+    late = TimedOutHere(f"not ended in time: {open_ones}", "They go on; wait again to see their end.")
+    context.out.reports(context.run.run_id, reports, late if open_ones else None)
+    return max(report.exit_code(reports), 8 if open_ones else 0)
 
 
 def logs_command(context: Context) -> int:
@@ -49,6 +53,13 @@ def logs_command(context: Context) -> int:
 
     (asked,) = context.asked([context.arguments.job])
     (told,) = jobs.watch(context.run, [asked], context.out.talk, 0.0, None, show)
+    context.out.document(
+        {
+            "run": context.run.run_id,
+            "jobs": [told.as_json()],
+            "error": told.error.as_json() if told.error else None,
+        }
+    )
     if told.error:
         context.out.error(told.error)
         return told.error.exit_code

@@ -42,21 +42,26 @@ class Output:
         target.buffer.write(data)
         target.buffer.flush()
 
-    def reports(self, run_id: str, reports: list[Report]) -> None:
-        """The states of jobs: a line each, or the document of the contract."""
+    def reports(self, run_id: str, reports: list[Report], also: RemoteInstallError | None = None) -> None:
+        """The states of jobs: a line each, or the document of the contract. also: an error that is no job's own."""
         for report in reports:
             self.result(line_of(report))
         fields: dict[str, Any] = {"run": run_id, "jobs": [report.as_json() for report in reports]}
-        self.document({**fields, "error": worst([report.error for report in reports])})
-        for report in reports:
-            if report.error:
-                self.error(report.error)
+        self.document({**fields, "error": worst([also, *(report.error for report in reports)])})
+        for error in (*(report.error for report in reports), also):
+            if error:
+                self.error(error)
 
     def error(self, error: RemoteInstallError) -> None:
         """An error for a reader: the fact, then the remedy."""
         _line(sys.stderr, f"remote-install: {error.message}")
         if error.hint:
             _line(sys.stderr, f"  {error.hint}")
+
+    def interrupted(self, code: int, state: str) -> None:
+        """An interrupt, and what is true of the job now."""
+        _line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
+        self.document({"error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
 
     def _command(self, text: str) -> None:
         _line(sys.stderr, f"$ {text}")
@@ -109,4 +114,15 @@ def _line(stream: Any, text: str) -> None:
 
 def no_more_output() -> None:
     """Nobody reads our stdout any more: what Python flushes at its end must not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def open_standard_streams() -> None:
+    """Give a process that was started with closed standard streams others that lead nowhere."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115, open as long as we live

@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
-from remote_install import jobs, record, report
+from remote_install import jobs, report
 from remote_install.cli import moves
 from remote_install.cli.context import Context
-from remote_install.cli.output import Output, line_of
+from remote_install.cli.output import line_of
 from remote_install.install import checked
 from remote_install.jobs import Asked, Wanted
 from remote_install.report import Report
-from transfer.errors import RemoteInstallError, TimedOutHere
+from transfer.errors import RemoteInstallError, TimedOutHere, WouldDoHarm
 from transfer.platforms import Platform
 
 
 def run(context: Context) -> int:
     """Returns the exit code: 0 only if the job succeeded and all else was done."""
-    platform, name, argv = context.one_platform(), context.job_name(), context.command()
+    platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
     paths = tuple(checked(path) for path in context.arguments.fetch)
-    out = context.out
+    context.on_interrupt = "nothing was submitted"
+    (asked,) = jobs.take(context.run, platform, [wanted.name])
     context.run.remember_fetched(paths)
     (installed,) = moves.install_all(context, [platform])
     if installed.error:
         raise installed.error
-    (submitted,) = jobs.submit(context.run, platform, [Wanted(name, argv)], out.talk)
+    context.on_interrupt = f"the job may have been submitted. To see: {_again(context, 'poll', wanted.name)}"
+    (submitted,) = jobs.submit(context.run, platform, [asked], [wanted], context.out.talk)
     if submitted.error:
-        out.reports(context.run.run_id, [submitted])
+        context.out.reports(context.run.run_id, [submitted])
         return submitted.error.exit_code
-    out.tell(line_of(submitted))
-    last = _follow(context, platform, submitted)
-    fetch_error = _fetch(context, platform, paths, installed.run_dir)
-    return _finish(context, last, fetch_error)
+    context.out.tell(line_of(submitted))
+    _refuse_other(submitted)
+    context.on_interrupt = f"the job goes on. To pick it up: {_again(context, 'wait', wanted.name)}"
+    last = _follow(context, asked, submitted)
+    context.on_interrupt = f"the job has ended. To fetch again: {_again(context, 'fetch', *paths)}"
+    error = last.error or _fetch(context, platform, paths, installed.run_dir)
+    return _finish(context, last, error)
 
 
-def _follow(context: Context, platform: Platform, submitted: Report) -> Report:
+def _refuse_other(submitted: Report) -> None:
+    if submitted.found == "other":
+        raise WouldDoHarm(
+            f"job {submitted.job} was found, submitted with another command, and its end was not reported here yet: "
+            "yours was not started",
+            f"Wait for it with `remote-install wait RUN {submitted.job}`, or give yours another --name.",
+        )
+
+
+def _follow(context: Context, asked: Asked, submitted: Report) -> Report:
     """The job's last report; its output is shown meanwhile."""
-    token = record.latest(context.run, submitted.job)
-    asked = [Asked(submitted.job, platform, token, submitted.number)]
     told = {submitted.state}
 
     def on_report(now: Report) -> None:
@@ -46,13 +57,12 @@ def _follow(context: Context, platform: Platform, submitted: Report) -> Report:
             context.out.tell(line_of(now))
         told.add(now.state)
 
-    try:
-        (last,) = jobs.watch(
-            context.run, asked, context.out.talk, context.arguments.timeout, on_report, context.out.job_output
-        )
-    except KeyboardInterrupt:
-        context.out.tell(f"interrupted; the job goes on. To pick it up: {_again(context, submitted.job)}")
-        raise
+    one = Asked(asked.job, asked.platform, asked.token, submitted.number, known=True)
+    if submitted.job_id and submitted.found == "same":
+        context.out.tell(f"{submitted.job}: found again, not started again")
+    (last,) = jobs.watch(
+        context.run, [one], context.out.talk, context.arguments.timeout, on_report, context.out.job_output
+    )
     return last
 
 
@@ -66,30 +76,25 @@ def _fetch(
     return None
 
 
-def _finish(context: Context, last: Report, fetch_error: RemoteInstallError | None) -> int:
-    out, error = context.out, last.error or fetch_error
+def _finish(context: Context, last: Report, error: RemoteInstallError | None) -> int:
+    out = context.out
     if not last.ended and error is None:
         error = TimedOutHere(
             f"job {last.job} has not ended after {context.arguments.timeout:.0f} s: {last.state}",
-            f"It goes on. To wait for it: {_again(context, last.job)}",
+            f"It goes on. To wait for it: {_again(context, 'wait', last.job)}",
         )
     out.tell(line_of(last))
-    _document(out, context.run.run_id, last, error)
+    out.document({"run": context.run.run_id, "jobs": [last.as_json()], "error": error.as_json() if error else None})
     if error is not None:
         out.error(error)
         return max(report.exit_code([last]), error.exit_code)
     return report.exit_code([last])
 
 
-def _document(out: Output, run_id: str, last: Report, error: RemoteInstallError | None) -> None:
-    fields: dict[str, Any] = {"run": run_id, "jobs": [last.as_json()], "error": error.as_json() if error else None}
-    out.document(fields)
-
-
-def _again(context: Context, job: str) -> str:
-    words = ["remote-install", "wait", context.arguments.run, job]
+def _again(context: Context, command: str, *words: str) -> str:
+    line = ["remote-install", command, context.arguments.run, *words]
     if context.arguments.run_id:
-        words += ["--run-id", context.arguments.run_id]
+        line += ["--run-id", context.arguments.run_id]
     if getattr(context.arguments, "hosts", None):
-        words += ["--hosts", context.arguments.hosts]
-    return shlex.join(words)
+        line += ["--hosts", context.arguments.hosts]
+    return shlex.join(line)

@@ -1,8 +1,11 @@
-"""Files written whole or not at all, and times as integers on every Python."""
+"""Files written whole or not at all, and read whatever a job has made of them."""
 
 import contextlib
+import errno
 import os
+import stat
 import time
+from typing import IO
 
 
 def write(path: bytes, data: bytes, durable: bool = False) -> None:
@@ -19,6 +22,23 @@ def write(path: bytes, data: bytes, durable: bool = False) -> None:
         with contextlib.suppress(OSError):
             os.unlink(part)
         raise
+
+
+def open_regular(path: bytes) -> IO[bytes]:
+    """Open a file that a job may have replaced by anything: a pipe would hold us for ever, a link leads elsewhere.
+
+    Raises FileNotFoundError for what is no regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
+            raise FileNotFoundError(error.errno, "not a regular file", path)
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
+    return os.fdopen(descriptor, "rb")
 
 
 def now_ns() -> int:

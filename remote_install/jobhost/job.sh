@@ -23,7 +23,8 @@ _ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 printf '%-15s\n%-31s\nSTARTED=%s\n' '' '' "$(_ri_now)" >job.status
 
 _ri_record() {
-    printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status || ln -s "EXIT=$1" job.end
+    { [ -f job.status ] && printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status; } ||
+        ln -s "EXIT=$1" job.end
     exit "$1"
 }
 

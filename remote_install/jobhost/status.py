@@ -5,6 +5,7 @@ import re
 import signal
 from typing import Dict, List, NamedTuple, Optional
 
+from .files import open_regular
 from .layout import JobDirectory
 from .wire import to_text
 
@@ -111,9 +112,9 @@ def read_link(path: bytes) -> Optional[str]:
 
 def _text(path: bytes) -> str:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return to_text(file.read(MAX_FILE))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except FileNotFoundError:
         return ""
 
 

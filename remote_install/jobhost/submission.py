@@ -2,23 +2,30 @@
 
 import os
 import time
-from typing import List
+from typing import List, NamedTuple
 
 from . import processes, status
-from .files import write
+from .files import open_regular, write
 from .layout import JobDirectory
 from .runners import background
 from .tries import Look, Looker, claim, find
 from .wire import Json, Refusal, strings, text, to_bytes
 
-WRAPPER = "job.sh"
+MAX_SCRIPT = 16 * 1024 * 1024
 
 
-def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: Looker) -> Look:
-    """See to it that a job is submitted. wanted: job, token, argv. wrapper: the text of job.sh.
+class Submitted(NamedTuple):
+    """seen: the try. found: was it there already: "" no, "same" with this command, "other" with another one?"""
+
+    seen: Look
+    found: str
+
+
+def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: Looker) -> Submitted:
+    """See to it that a job is submitted. wanted: job, token, argv; known: was its try told to the client before?
 
     The same token never starts a second process: the start gate of the job wrapper sees to that. A new token
-    gets the next try, unless the last one is still alive: then that one is told.
+    gets the next try, unless the last one is still alive: then that one is told. wrapper: the text of job.sh.
     Raises Refusal when the job can't be submitted.
     """
     name, token, argv = text(wanted, "job"), text(wanted, "token", "[0-9a-f]{16,64}"), strings(wanted, "argv")
@@ -29,15 +36,46 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
     if last is not None and status.read_link(last.token) != token:
         look = looker.look(last)
         if _alive(look):
-            return look
+            _check_owner(request["uuid"], name, look)
+            return Submitted(look, _compare(last, argv))
+    if wanted.get("known") is True and find(run_dir, name, token, None) is None:
+        raise Refusal(
+            7,
+            "the record of job %s was removed from log/job there, so nobody can tell whether it still runs" % name,
+            "If it does not, remove log/job/%s here too, or give the new job another --name." % name,
+        )
     try:
         job = claim(run_dir, name, token)
-        if not os.path.lexists(job.start):
+        found = ""
+        if os.path.lexists(job.start):
+            found = _compare(job, argv)
+        else:
             _start(request, run_dir, name, job, argv, wrapper)
             looker.refresh()
     except OSError as error:
-        raise Refusal(7, "job %s could not be submitted: %s" % (name, error), "Is the disk full, or read-only?")
-    return looker.look(job)
+        why = "job %s could not be submitted: %s" % (name, error.strerror)
+        raise Refusal(7, why, "Is the disk there full, or read-only?")
+    return Submitted(looker.look(job), found)
+
+
+def _check_owner(uuid: str, name: str, look: Look) -> None:
+    tag = look.facts.submit.get("TAG", "")
+    if tag and not tag.startswith(tag_of(uuid, name, 0).rpartition(".")[0] + "."):
+        raise Refusal(
+            9,
+            "job %s of another run directory is alive there under this run id" % name,
+            "Wait for its end, or give your job another --name, or your run another --run-id.",
+        )
+
+
+def _compare(job: JobDirectory, argv: List[str]) -> str:
+    """Was this try submitted with the same command? Its script tells."""
+    try:
+        with open_regular(job.script) as file:
+            text_there = file.read(MAX_SCRIPT)
+    except FileNotFoundError:
+        return "same"
+    return "same" if b"\n" + _command_line(argv) + b"\n\n" in text_there else "other"
 
 
 def _alive(look: Look) -> bool:
@@ -81,8 +119,12 @@ def script(run: str, run_dir: bytes, name: str, job: JobDirectory, argv: List[st
     }
     lines = [b"#!/bin/sh"]
     lines += [b"export " + key + b"=" + quoted(value) for key, value in variables.items()]
-    lines += [b"set -- " + b" ".join(quoted(to_bytes(word)) for word in argv)]
+    lines += [_command_line(argv)]
     return b"\n".join(lines) + b"\n\n" + wrapper
+
+
+def _command_line(argv: List[str]) -> bytes:
+    return b"set -- " + b" ".join(quoted(to_bytes(word)) for word in argv)
 
 
 def quoted(word: bytes) -> bytes:

@@ -5,6 +5,7 @@ import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from . import layout, processes, status
+from .files import open_regular, write
 from .layout import JobDirectory
 from .runners import background
 from .status import Facts, Verdict
@@ -108,14 +109,13 @@ def _gone_for(job: JobDirectory) -> float:
     """Seconds since somebody first saw this job gone without an exit record; written down for the next look."""
     now = time.time()
     try:
-        with open(job.gone) as file:
+        with open_regular(job.gone) as file:
             since = float(file.read(64))
     except (OSError, ValueError):
         since = now + 1.0
     if since > now:  # never seen before, or the clock was set back
         try:
-            with open(job.gone, "w") as file:
-                file.write("%.3f\n" % now)
+            write(job.gone, b"%.3f\n" % now)
         except OSError:
             pass  # a full disk: looked at again next time
         return 0.0

@@ -7,6 +7,7 @@ import time
 from typing import Callable, Dict, List, Tuple
 
 from . import layout, status
+from .files import open_regular
 from .installation import install, unfinished
 from .layout import JobDirectory
 from .submission import submit as submit_job
@@ -46,7 +47,7 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
         except Refusal as refusal:
             _refuse_job(client, name, refusal)
         else:
-            client.say("job", **as_json(str(name), look))
+            client.say("job", **as_json(str(name), look.seen), found=look.found)
 
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -58,7 +59,7 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:  # one job's files that can't be read say nothing about the others
-            _refuse_job(client, name, Refusal(4, "the job status files of %s: %s" % (name, error)))
+            _refuse_job(client, name, _unreadable(name, error))
 
 
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -100,6 +101,20 @@ class _Watched:
     def step(self, looker: Looker, client: Client) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and an end is
         told after it: by then all output has been."""
+        if not os.path.isdir(self._job.path):
+            self.ended = True
+            client.say("missing", job=self._name)
+            return True
+        try:
+            return self._look(looker, client)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.ended = True
+            _refuse_job(client, self._name, _unreadable(self._name, error))
+            return True
+
+    def _look(self, looker: Looker, client: Client) -> bool:
         look = looker.look(self._job)
         self.ended = look.verdict.state in status.ENDED
         news = False if self.ended else self._tell(look, client)
@@ -118,7 +133,7 @@ class _Watched:
         path = self._job.out if stream == "out" else self._job.err
         news = False
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 file.seek(self._offsets[stream])
                 size = os.fstat(file.fileno()).st_size  # what comes later is for the next step: other jobs wait too
                 while self._offsets[stream] < size:
@@ -165,6 +180,11 @@ def _found(request: Json, run_dir: bytes, client: Client) -> List[Tuple[str, Job
         else:
             found.append((name, job, each))
     return found
+
+
+def _unreadable(name: str, error: OSError) -> Refusal:
+    why = "the job status files of %s can't be read: %s" % (name, error.strerror)
+    return Refusal(7, why, "Look at its folder in log/job there.")
 
 
 def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:

@@ -47,7 +47,7 @@ def run(tmp_path: Path) -> Iterator[bytes]:
 def submit(run: bytes, token: str, *argv: str, name: str = "a", **fields: object) -> Look:
     request = {"run": "demo", "uuid": UUID}
     wanted: dict[str, Any] = {"job": name, "token": token, "argv": list(argv), **fields}
-    return submission.submit(request, run, wanted, WRAPPER, Looker())
+    return submission.submit(request, run, wanted, WRAPPER, Looker()).seen
 
 
 def ended(run: bytes, number: int = 1, name: str = "a") -> Look:
