@@ -8,7 +8,7 @@ from typing import Any
 
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobhost.status import ENDED, TIME
-from transfer.errors import HostUnsuitable, RemoteInstallError
+from transfer.errors import ConnectionLost, HostUnreachable, HostUnsuitable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
 STATES = ("submitted", "running", "unknown", *ENDED)
@@ -113,7 +113,7 @@ def from_json(fields: dict[str, Any], platform: Platform) -> Report | None:
 
 def not_told(job: str, platform: Platform, error: RemoteInstallError, number: int | None = None) -> Report:
     """A job of which nothing can be told now, and why."""
-    what = "host unreachable: " if error.exit_code == 4 else ""
+    what = "host unreachable: " if isinstance(error, (HostUnreachable, ConnectionLost, NoAnswer)) else ""
     return Report(job, number, "unknown", platform.name, platform.hosts[0], reason=what + str(error), error=error)
 
 

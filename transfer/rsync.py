@@ -131,6 +131,11 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     of_ssh = ssh.error_of(Outcome(255, b"", outcome.err), host)
     if code in (12, 127) and NO_RSYNC.search(outcome.err):
         return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)
+    if code == 2 and b"is your shell clean" in outcome.err:
+        hint = "Make it silent when there is no terminal, in .bashrc for instance: case $- in *i*) ;; *) return;; esac"
+        return HostUnsuitable(
+            f"{host}: a start-up file there prints, and rsync takes that for its own words", hint, host
+        )
     said_by_ssh = code == 255 or (code in INTERRUPTED and SAID_BY_SSH.search(outcome.err))
     if said_by_ssh and of_ssh is not None:
         return of_ssh

@@ -37,7 +37,7 @@ def run_root(text: str) -> bytes:
 
 def run_directory(root: str, run: str) -> bytes:
     """The absolute path of a run directory here. Raises Refusal when `run` is no run id."""
-    if not RUN_ID.fullmatch(run):
+    if not RUN_ID.fullmatch(run) or ("/%s/" % JOBS.decode()) in "/%s/" % run:
         raise Refusal(2, "%r is no run id" % run)
     return os.path.join(run_root(root), to_bytes(run))
 

@@ -116,7 +116,7 @@ class Client:
             if not data and self._unread:
                 return _parse(self._unread)
             if not data and not self._heard:
-                raise Refusal(2, "there is no request on stdin")
+                raise Refusal(4, "no request came on stdin", "Does a start-up file there, such as .bashrc, read it?")
             if not data:
                 raise BrokenPipeError("nobody says anything more")
             self._unread, self._heard = self._unread + data, True
