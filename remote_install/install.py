@@ -89,8 +89,11 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
         changes, deleted, run_dir = converse(
             platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk
         )
-    except (RemoteInstallError, OSError) as error:
-        told = error if isinstance(error, RemoteInstallError) else TransferError(str(error), "It is this machine's.")
+    except RemoteInstallError as error:
+        return Installed(platform, None, time.monotonic() - began, error=error)
+    except OSError as error:
+        name = _shown(os.fsdecode(error.filename)) if error.filename else "this machine"
+        told = TransferError(f"{name}: {error.strerror}", "Every file of the run directory must be readable here.")
         return Installed(platform, None, time.monotonic() - began, error=told)
     return Installed(platform, changes, time.monotonic() - began, deleted, run_dir)
 
@@ -104,6 +107,8 @@ def _talk(
     """
     content = source.scan(run)  # while ssh connects
     source.remember(run, content)
+    for path in content.others:
+        talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
     there.say(_opening(run, platform, content, adopt))
     answer = there.hear("same", "differs", "waiting")
     if answer["reply"] == "waiting":
@@ -146,8 +151,9 @@ def _opening(run: RunDirectory, platform: Platform, content: Content, adopt: boo
 def _asked_for(plan: dict[str, Any], content: Content, platform: Platform) -> tuple[bytes, ...]:
     """The files that the host asks for; it gets only what is to be installed, whatever it asks for."""
     host = platform.hosts[0]
-    names = tuple(wire.to_bytes(name) for name in _names(plan, "send", platform))
-    if not all(name in content.entries and content.entries[name].kind == manifest.FILE for name in names):
+    by_text = {wire.to_text(path): path for path, entry in content.entries.items() if entry.kind == manifest.FILE}
+    names = tuple(by_text.get(name, b"") for name in _names(plan, "send", platform))
+    if not all(names):
         raise HostUnsuitable(f"{host}: it asks for a file that is not to be installed", "", host)
     return names
 

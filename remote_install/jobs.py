@@ -84,6 +84,30 @@ def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:
     return _in_order(asked, side_by_side(on, _platforms(asked)))
 
 
+def kill(run: RunDirectory, asked: list[Asked], grace: float, talk: Talk) -> list[Report]:
+    """End the jobs, TERM first and KILL after `grace` seconds, and tell how each is then."""
+
+    def on(platform: Platform) -> list[Report]:
+        mine = [one for one in asked if one.platform == platform]
+        request = {**_where(run, platform), "jobs": [one.as_request() for one in mine], "grace": grace}
+        return _ask(run, platform, "kill", mine, lambda: request, talk)
+
+    return _in_order(asked, side_by_side(on, _platforms(asked)))
+
+
+def known(run: RunDirectory) -> list[Report]:
+    """What is known here of every job, without asking anybody."""
+    return [_known(run, token) for token in record.tokens(run)]
+
+
+def _known(run: RunDirectory, token: Token) -> Report:
+    fields = record.report(run, token) or {}
+    host = fields.get("host")
+    platform = Platform(token.platform, (host if isinstance(host, str) else "?",), token.platform)
+    told = report.from_json(fields, platform)
+    return told or Report(token.job, None, "unknown", token.platform, "?", reason="no answer came yet: poll it")
+
+
 def discover(run: RunDirectory, platform: Platform, talk: Talk) -> list[Asked]:
     """All jobs of this run that the host of `platform` knows. Raises HostError when it can't be asked."""
     replies: list[dict[str, Any]] = []

@@ -51,7 +51,7 @@ MISTAKES = [
     (["run", "with-yaml", "-p", "hpc", "--", "true"], 3, "does not read run.yaml yet"),
     (["run", "demo", "--hosts", "nowhere.yaml", "-p", "hpc", "--", "true"], 3, "nowhere.yaml"),
     (["run", "demo", "-p", "hpc", "--dry-run", "--", "true"], 2, "does not have that option yet"),
-    (["kill", "demo"], 2, "does not have that command yet"),
+    (["clean", "demo"], 2, "does not have that command yet"),
     (["install", "demo"], 2, "-p PLATFORM"),
     (["install", "demo", "-p", "hpc", "--", "true"], 2, "`run`"),
     (["poll", "demo"], 2, "no job of this run is known here"),

@@ -108,6 +108,8 @@ def _command(name: str) -> Callable[..., int]:
         "poll": looks.poll_command,
         "wait": looks.wait_command,
         "logs": looks.logs_command,
+        "kill": looks.kill_command,
+        "list": looks.list_command,
     }
     return functions[name]
 

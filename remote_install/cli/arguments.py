@@ -14,7 +14,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("kill", "list", "clean", "active", "push", "pull", "check", "platforms", "schema", "init", "gate")
+NOT_YET = ("clean", "active", "push", "pull", "check", "platforms", "schema", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--time-limit",
@@ -151,6 +151,12 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
         _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
         if name == "wait":
             _timeout(p)
+    p = command("kill", "end jobs: TERM, then KILL", "RUN [JOB...] [-p PLATFORM]... [--grace T]")
+    _run(p)
+    p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")
+    _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
+    p.add_argument("--grace", type=seconds, default=10.0, metavar="T", help="time from TERM to KILL; default: 10s")
+    _run(command("list", "what is known here, without asking anybody", "RUN"))
     p = command("logs", "print a job's output", "RUN JOB [-p PLATFORM] [--err]")
     _run(p)
     p.add_argument("job", metavar="JOB")

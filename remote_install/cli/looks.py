@@ -35,6 +35,20 @@ def poll_command(context: Context) -> int:
     return report.exit_code(reports)
 
 
+def kill_command(context: Context) -> int:
+    asked = context.asked(context.arguments.jobs)
+    reports = jobs.kill(context.run, asked, context.arguments.grace, context.out.talk)
+    context.out.reports(context.run.run_id, reports)
+    errors = report.exit_code([one for one in reports if one.error])
+    return errors or int(not all(one.ended for one in reports))
+
+
+def list_command(context: Context) -> int:
+    reports = jobs.known(context.run)
+    context.out.reports(context.run.run_id, reports)
+    return report.exit_code(reports)
+
+
 def wait_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
     reports = jobs.watch(context.run, asked, context.out.talk, context.arguments.timeout, _teller(context))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import Dict, List, NamedTuple, Optional
 
 IDENTITY = re.compile(r"process ([^ ]+) ([0-9]{1,10}) ([0-9]{1,20}) ([^ ]+) ([^ ]+)")
 
@@ -47,7 +47,7 @@ class Table:
 
     def __init__(self) -> None:
         self.starts: Dict[int, int] = {}
-        self.sessions: Set[int] = set()
+        self.sessions: Dict[int, List[int]] = {}
         for name in os.listdir("/proc"):
             if name.isdigit():
                 self._add(int(name))
@@ -57,7 +57,11 @@ class Table:
         if fields is None or fields[0] in ("Z", "X"):
             return
         self.starts[pid] = int(fields[19])
-        self.sessions.add(int(fields[3]))
+        self.sessions.setdefault(int(fields[3]), []).append(pid)
+
+    def members(self, session: int) -> List[int]:
+        """The processes of a session."""
+        return self.sessions.get(session, [])
 
     def alive(self, identity: Identity) -> bool:
         """Does any process of the session live that `identity` leads?

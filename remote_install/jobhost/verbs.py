@@ -1,14 +1,15 @@
-"""What the client may ask for: hello, install, submit, poll, watch."""
+"""What the client may ask for: hello, install, submit, poll, watch, kill."""
 
 import base64
 import os
 import platform
 import time
-from typing import Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from . import layout, status
 from .files import open_regular
 from .installation import install, unfinished
+from .killing import kill as kill_job
 from .layout import JobDirectory
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
@@ -60,6 +61,20 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
             raise
         except OSError as error:  # one job's files that can't be read say nothing about the others
             _refuse_job(client, name, _unreadable(name, error))
+
+
+def kill(request: Json, client: Client, _wrapper: bytes) -> None:
+    """End each job, TERM first, KILL after `grace` seconds; then the state of each."""
+    run_dir, looker = _run_dir(request), Looker()
+    grace: Any = request.get("grace")
+    if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
+        raise Refusal(2, "grace of the request is not in order")
+    with client.heartbeat():
+        for name, job, _ in _found(request, run_dir, client):
+            try:
+                client.say("job", **as_json(name, kill_job(job, looker, grace)))
+            except Refusal as refusal:
+                _refuse_job(client, name, refusal)
 
 
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -194,6 +209,7 @@ def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
 VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
     "hello": hello,
     "install": install,
+    "kill": kill,
     "submit": submit,
     "poll": poll,
     "watch": watch,

@@ -258,3 +258,14 @@ def test_a_file_that_changes_while_it_is_installed_is_noticed(client: Client) ->
         assert client("submit", "demo", "-p", "hpc", "--no-install", "--", "true").code == 9
     assert install(client).code == 0
     assert listing(client) == here(client)
+
+
+def test_what_can_not_be_read_or_is_no_file_is_told(client: Client) -> None:
+    client.write("a", "a")
+    os.mkfifo(client.run_directory / "pipe")
+    done = install(client)
+    assert done.code == 0
+    assert "pipe is not installed" in done.err
+    (client.run_directory / "gone").symlink_to("a")
+    assert install(client).code == 0
+    assert set(listing(client)) == {"./a"}
