@@ -36,7 +36,7 @@ class Wanted:
 class Asked:
     """A job to be told about: the submission with `token`, else try `number`, else its last try.
 
-    known: its try was told to us before, so that the host must have it.
+    known: its try was told to us before, so that the host must have it. again: a new try, also beside a live one.
     """
 
     job: str
@@ -45,18 +45,19 @@ class Asked:
     number: int | None = None
 
     known: bool = False
+    again: bool = False
 
     def as_request(self) -> dict[str, Any]:
         return {"job": self.job, "token": self.token.token if self.token else None, "try": self.number}
 
 
-def take(run: RunDirectory, platform: Platform, names: list[str]) -> list[Asked]:
+def take(run: RunDirectory, platform: Platform, names: list[str], again: bool = False) -> list[Asked]:
     """The tokens to submit these jobs with: the first act of a command, before it installs.
 
     Of several that are typed at once all then mean the same submission, however long each installs.
     """
-    tokens = [record.take(run, name, platform.name) for name in names]
-    return [Asked(one.job, platform, one, known=record.report(run, one) is not None) for one in tokens]
+    tokens = [record.take(run, name, platform.name, again) for name in names]
+    return [Asked(one.job, platform, one, known=record.report(run, one) is not None, again=again) for one in tokens]
 
 
 def submit(run: RunDirectory, platform: Platform, asked: list[Asked], wanted: list[Wanted], talk: Talk) -> list[Report]:
@@ -67,7 +68,10 @@ def submit(run: RunDirectory, platform: Platform, asked: list[Asked], wanted: li
     uuid = run.uuid()
 
     def request() -> dict[str, Any]:
-        jobs = [{**one.as_request(), "argv": list(job.argv), "known": one.known} for one, job in zip(asked, wanted)]
+        jobs = [
+            {**one.as_request(), "argv": list(job.argv), "known": one.known, "again": one.again}
+            for one, job in zip(asked, wanted)
+        ]
         return {**_where(run, platform), "uuid": uuid, "jobs": jobs}
 
     return _ask(run, platform, "submit", asked, request, talk)

@@ -54,14 +54,16 @@ def latest(run: RunDirectory, job: str) -> Token | None:
         ) from None
 
 
-def take(run: RunDirectory, job: str, platform: str) -> Token:
+def take(run: RunDirectory, job: str, platform: str, again: bool = False) -> Token:
     """The token to submit `job` with: the last one unless its end was reported here, else the next.
+
+    again: the next in any case.
 
     Written to disk before it is used. Of two that take the next one at the same time both get the same.
     Raises WouldDoHarm when the last one went to another platform, and may be alive there.
     """
     last = latest(run, job)
-    if last is not None and not ended(report(run, last)):
+    if last is not None and not again and not ended(report(run, last)):
         if last.platform != platform:
             raise WouldDoHarm(
                 f"job {job} was submitted on {last.platform}, and its end was not reported here yet",

@@ -45,13 +45,17 @@ def _main(words: list[str]) -> int:
     try:
         return _dispatch(before, argv)
     except RemoteInstallError as error:
-        return _told(error, "--json" in before)
+        return _ours(_told(error, "--json" in before), before)
     except BrokenPipeError:
         raise
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         told = TransferError(f"{error.strerror}{where}", "That is on this machine: is its disk full, or read-only?")
-        return _told(told, "--json" in before)
+        return _ours(_told(told, "--json" in before), before)
+
+
+def _ours(code: int, before: list[str]) -> int:
+    return arguments.OURS if "--exit-with-job-code" in before else code
 
 
 def _told(error: RemoteInstallError, as_json: bool) -> int:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from transfer.errors import UsageError
 
+OURS = 125  # what `run --exit-with-job-code` gives for any error of ours
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 EPILOG = """\
 exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer, 6 refused by the site,
@@ -20,8 +21,6 @@ OPTIONS_NOT_YET = [
     "--time-limit",
     "--directive",
     "--on-cancel",
-    "--again",
-    "--exit-with-job-code",
     "--dry-run",
     "--max-size",
     "-f",
@@ -111,12 +110,14 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "run",
         "install, submit, follow the log, fetch",
-        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] [--adopt] -- COMMAND...",
+        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] [option...] -- COMMAND...",
     )
     _run(p)
     _platforms(p, "the platform to run on")
     _name(p)
     _adopt(p)
+    _again(p)
+    p.add_argument("--exit-with-job-code", action="store_true", help="exit as the job did; 125 for any error of ours")
     p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
     _timeout(p)
 
@@ -134,12 +135,13 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "submit",
         "see to it that a job is submitted",
-        "RUN -p PLATFORM [--name N] [--adopt | --no-install] -- COMMAND...",
+        "RUN -p PLATFORM [--name N] [--again] [--adopt | --no-install] -- COMMAND...",
     )
     _run(p)
     _platforms(p, "the platform to run on")
     _name(p)
     _adopt(p)
+    _again(p)
     p.add_argument("--no-install", action="store_true", help="the run directory is there already")
 
 
@@ -186,6 +188,10 @@ def _name(p: argparse.ArgumentParser) -> None:
 
 def _adopt(p: argparse.ArgumentParser) -> None:
     p.add_argument("--adopt", action="store_true", help="take over what another run directory left under this run id")
+
+
+def _again(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--again", action="store_true", help="start a new try, whatever became of the last one")
 
 
 def _timeout(p: argparse.ArgumentParser) -> None:

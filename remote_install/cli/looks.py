@@ -14,7 +14,7 @@ from transfer.errors import TimedOutHere
 def submit_command(context: Context) -> int:
     platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
     context.on_interrupt = "nothing was submitted"
-    asked = jobs.take(context.run, platform, [wanted.name])
+    asked = jobs.take(context.run, platform, [wanted.name], context.arguments.again)
     if not context.arguments.no_install:
         (installed,) = moves.install_all(context, [platform])
         if installed.error:

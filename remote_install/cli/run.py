@@ -6,6 +6,7 @@ import shlex
 
 from remote_install import jobs, report
 from remote_install.cli import moves
+from remote_install.cli.arguments import OURS
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
 from remote_install.install import checked
@@ -20,7 +21,7 @@ def run(context: Context) -> int:
     platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
     paths = tuple(checked(path) for path in context.arguments.fetch)
     context.on_interrupt = "nothing was submitted"
-    (asked,) = jobs.take(context.run, platform, [wanted.name])
+    (asked,) = jobs.take(context.run, platform, [wanted.name], context.arguments.again)
     context.run.remember_fetched(paths)
     (installed,) = moves.install_all(context, [platform])
     if installed.error:
@@ -29,7 +30,7 @@ def run(context: Context) -> int:
     (submitted,) = jobs.submit(context.run, platform, [asked], [wanted], context.out.talk)
     if submitted.error:
         context.out.reports(context.run.run_id, [submitted])
-        return submitted.error.exit_code
+        return OURS if context.arguments.exit_with_job_code else submitted.error.exit_code
     context.out.tell(line_of(submitted))
     _refuse_other(submitted)
     context.on_interrupt = f"the job goes on. To pick it up: {_again(context, 'wait', wanted.name)}"
@@ -87,8 +88,9 @@ def _finish(context: Context, last: Report, error: RemoteInstallError | None) ->
     out.document({"run": context.run.run_id, "jobs": [last.as_json()], "error": error.as_json() if error else None})
     if error is not None:
         out.error(error)
-        return max(report.exit_code([last]), error.exit_code)
-    return report.exit_code([last])
+    if context.arguments.exit_with_job_code:
+        return OURS if error is not None or last.exit_code is None else last.exit_code
+    return max(report.exit_code([last]), error.exit_code if error else 0)
 
 
 def _again(context: Context, command: str, *words: str) -> str:

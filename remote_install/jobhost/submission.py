@@ -23,6 +23,7 @@ class Submitted(NamedTuple):
 
 def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: Looker) -> Submitted:
     """See to it that a job is submitted. wanted: job, token, argv; known: was its try told to the client before?
+    again: a new try, also beside one that is alive.
 
     The same token never starts a second process: the start gate of the job wrapper sees to that. A new token
     gets the next try, unless the last one is still alive: then that one is told. wrapper: the text of job.sh.
@@ -33,7 +34,7 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
     if not argv:
         raise Refusal(2, "job %s has no command" % name)
     last = find(run_dir, name, None, None)
-    if last is not None and status.read_link(last.token) != token:
+    if last is not None and status.read_link(last.token) != token and wanted.get("again") is not True:
         look = looker.look(last)
         if _alive(look):
             _check_owner(request["uuid"], name, look)

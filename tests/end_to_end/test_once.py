@@ -174,3 +174,22 @@ def test_a_fetch_of_what_was_never_installed_says_so(client: Client) -> None:
     done = client("fetch", "demo", "-p", "hpc")
     assert done.code == 5
     assert "not installed there" in done.err
+
+
+def test_again_starts_a_new_try_beside_a_live_one(client: Client) -> None:
+    words = ["submit", "demo", "-p", "hpc", "--json"]
+    assert client(*words, "--", "sleep", "60").job["try"] == 1
+    assert client(*words, "--", "sleep", "60").job["try"] == 1
+    assert client(*words, "--again", "--", "sleep", "60").job["try"] == 2
+    assert client(*words, "--", "sleep", "60").job["try"] == 2
+
+
+@pytest.mark.parametrize(("line", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("exit 255", 255)])
+def test_exit_with_job_code(client: Client, line: str, code: int) -> None:
+    assert client("run", "demo", "-p", "hpc", "--exit-with-job-code", "--", "sh", "-c", line).code == code
+
+
+def test_an_error_of_ours_is_125_with_exit_with_job_code(client: Client) -> None:
+    client.host.stop_sshd()
+    assert client("run", "demo", "-p", "hpc", "--exit-with-job-code", "--", "true").code == 125
+    assert client("run", "nowhere", "-p", "hpc", "--exit-with-job-code", "--", "true").code == 125
