@@ -66,6 +66,9 @@ def submit(run: RunDirectory, platform: Platform, asked: list[Asked], wanted: li
     asked: what `take` gave for them: on disk here, so the same command typed again asks for the same job.
     """
     uuid = run.uuid()
+    for one in asked:
+        if one.token is not None:
+            record.mark_sent(run, one.token)
 
     def request() -> dict[str, Any]:
         jobs = [

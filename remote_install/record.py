@@ -63,19 +63,44 @@ def take(run: RunDirectory, job: str, platform: str, again: bool = False) -> Tok
     Raises WouldDoHarm when the last one went to another platform, and may be alive there.
     """
     last = latest(run, job)
-    if last is not None and not again and not ended(report(run, last)):
-        if last.platform != platform:
-            raise WouldDoHarm(
-                f"job {job} was submitted on {last.platform}, and its end was not reported here yet",
-                f"Ask with `remote-install poll RUN {job}`, or give the new job another --name.",
-            )
-        return last
+    last_open = None if last is None or again or ended(report(run, last)) else last
+    if last_open is not None and last_open.platform == platform:
+        return last_open
+    _check_not_sent(run, last_open)
     number = 1 if last is None else last.number + 1
     data = json.dumps({"token": secrets.token_hex(16), "platform": platform}).encode("ascii") + b"\n"
     create(os.path.join(run.job_folder(job), f"token.{number}"), data)
+    _check_not_sent(run, last_open)  # it may have been meanwhile; who sends it looks for us after it said so
     token = latest(run, job)
     assert token is not None
     return token
+
+
+def mark_sent(run: RunDirectory, token: Token) -> None:
+    """Write down that a request with `token` leaves now: from here on the job stays on its platform.
+
+    Raises WouldDoHarm when the job was begun anew on another platform meanwhile.
+    """
+    if not create(_sent_file(run, token), b""):
+        return
+    now = latest(run, token.job)
+    if now is not None and now.number != token.number:
+        raise WouldDoHarm(
+            f"job {token.job} was begun anew meanwhile, on {now.platform}: this submission was not made",
+            f"Ask with `remote-install poll RUN {token.job}`.",
+        )
+
+
+def _check_not_sent(run: RunDirectory, token: Token | None) -> None:
+    if token is not None and os.path.lexists(_sent_file(run, token)):
+        raise WouldDoHarm(
+            f"job {token.job} was submitted on {token.platform}, and its end was not reported here yet",
+            f"Ask with `remote-install poll RUN {token.job}`, or give the new job another --name.",
+        )
+
+
+def _sent_file(run: RunDirectory, token: Token) -> str:
+    return os.path.join(run.job_folder(token.job), f"sent.{token.number}")
 
 
 def report(run: RunDirectory, token: Token) -> dict[str, Any] | None:

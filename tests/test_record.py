@@ -45,8 +45,19 @@ def test_the_same_token_is_given_until_an_end_was_reported(run: RunDirectory, st
     if state:
         record.write_report(run, first, {"state": state})
     assert record.take(run, "job", "hpc") == first
+    record.mark_sent(run, first)
+    record.mark_sent(run, first)
     with pytest.raises(WouldDoHarm, match="was submitted on hpc"):
         record.take(run, "job", "another")
+
+
+def test_what_was_never_sent_may_go_to_another_platform(run: RunDirectory) -> None:
+    first = record.take(run, "job", "hpc")
+    second = record.take(run, "job", "gpu")
+    assert (second.number, second.platform) == (2, "gpu")
+    with pytest.raises(WouldDoHarm, match="begun anew meanwhile, on gpu"):
+        record.mark_sent(run, first)
+    record.mark_sent(run, second)
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "killed", "lost", "submit-failed"])

@@ -193,3 +193,14 @@ def test_an_error_of_ours_is_125_with_exit_with_job_code(client: Client) -> None
     client.host.stop_sshd()
     assert client("run", "demo", "-p", "hpc", "--exit-with-job-code", "--", "true").code == 125
     assert client("run", "nowhere", "-p", "hpc", "--exit-with-job-code", "--", "true").code == 125
+
+
+def test_a_host_that_was_never_reached_does_not_keep_the_job(client: Client, make_host) -> None:  # type: ignore[no-untyped-def]
+    other = make_host()
+    hosts = client.folder / "hosts.yaml"
+    hosts.write_text(
+        hosts.read_text() + f"  two:\n    hosts: [{other.name}]\n    ssh: {{command: ssh -F {other.ssh_config}}}\n"
+    )
+    client.host.stop_sshd()
+    assert client("run", "demo", "-p", "hpc", "--", "true").code == 4
+    assert client("run", "demo", "-p", "two", "--", "true").code == 0
