@@ -267,9 +267,19 @@ def _ask(
     return [reports.get(one.job) or _from_here(run, one) or _missing(one) for one in asked]
 
 
+def acknowledge(run: RunDirectory, reports: list[Report], asked: list[Asked]) -> None:
+    """Write down the ends that the user has now been shown: from here on the same command means the next try.
+
+    Not before: who was killed while he waited for the answer and types the command again gets that answer.
+    """
+    for told, one in zip(reports, asked):
+        if told.ended and one.token is not None and told.error is None:
+            record.write_report(run, one.token, told.as_json())
+
+
 def _kept(run: RunDirectory, one: Asked, told: Report) -> Report:
-    """`told`, written down here for the submission that it is about."""
-    if one.token is not None:
+    """`told`, written down here for the submission that it is about, unless it is an end: see acknowledge."""
+    if one.token is not None and not told.ended and not record.ended(record.report(run, one.token)):
         record.write_report(run, one.token, told.as_json())
     return told
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remote_install import record
+from remote_install import jobs, record
 from remote_install.record import Token
 from remote_install.run_directory import RunDirectory, create, open_run, replace
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
@@ -244,3 +244,15 @@ def test_a_folder_whose_name_does_not_fit_needs_another_and_the_error_says_so(tm
 def test_a_run_id_that_does_not_fit_is_refused(tmp_path: Path, run_id: str) -> None:
     with pytest.raises(UsageError):
         open_run(str(tmp_path), run_id)
+
+
+def test_an_end_is_written_down_only_when_the_user_was_shown_it(run: RunDirectory) -> None:
+    token = record.take(run, "job", "hpc")
+    one = jobs.Asked("job", Platform("hpc", ("login1",), "hpc"), token)
+    end = Report("job", 1, "succeeded", "hpc", "login1", exit_code=0)
+    jobs._kept(run, one, end)
+    assert record.take(run, "job", "hpc") == token
+    jobs.acknowledge(run, [end], [one])
+    assert record.take(run, "job", "hpc").number == 2
+    jobs._kept(run, one, Report("job", 1, "running", "hpc", "login1"))
+    assert record.ended(record.report(run, token))

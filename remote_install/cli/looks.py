@@ -26,12 +26,15 @@ def submit_command(context: Context) -> int:
             other = ", which was submitted with another command: yours was not started" if one.found == "other" else ""
             context.out.tell(f"{one.job}: found again, not started again{other}")
     context.out.reports(context.run.run_id, reports)
+    jobs.acknowledge(context.run, reports, asked)
     return report.exit_code(reports)
 
 
 def poll_command(context: Context) -> int:
-    reports = jobs.poll(context.run, context.asked(context.arguments.jobs), context.out.talk)
+    asked = context.asked(context.arguments.jobs)
+    reports = jobs.poll(context.run, asked, context.out.talk)
     context.out.reports(context.run.run_id, reports)
+    jobs.acknowledge(context.run, reports, asked)
     return report.exit_code(reports)
 
 
@@ -39,6 +42,7 @@ def kill_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
     reports = jobs.kill(context.run, asked, context.arguments.grace, context.out.talk)
     context.out.reports(context.run.run_id, reports)
+    jobs.acknowledge(context.run, reports, asked)
     errors = report.exit_code([one for one in reports if one.error])
     return errors or int(not all(one.ended for one in reports))
 
@@ -55,6 +59,7 @@ def wait_command(context: Context) -> int:
     open_ones = ", ".join(one.job for one in reports if not one.ended and not one.error)
     late = TimedOutHere(f"not ended in time: {open_ones}", "They go on; wait again to see their end.")
     context.out.reports(context.run.run_id, reports, late if open_ones else None)
+    jobs.acknowledge(context.run, reports, asked)
     return max(report.exit_code(reports), 8 if open_ones else 0)
 
 

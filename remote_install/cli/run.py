@@ -37,7 +37,9 @@ def run(context: Context) -> int:
     last = _follow(context, asked, submitted)
     context.on_interrupt = f"the job has ended. To fetch again: {_again(context, 'fetch', *paths)}"
     error = last.error or _fetch(context, platform, paths, installed.run_dir)
-    return _finish(context, last, error)
+    code = _finish(context, last, error)
+    jobs.acknowledge(context.run, [last], [asked])
+    return code
 
 
 def _refuse_other(submitted: Report) -> None:
