@@ -12,8 +12,10 @@ import pytest
 
 from remote_install import jobs, record
 from remote_install.record import Token
+from remote_install.report import Report
 from remote_install.run_directory import RunDirectory, create, open_run, replace
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
+from transfer.platforms import Platform
 
 ROUNDS = 20
 
