@@ -17,11 +17,10 @@ Brought = Dict[bytes, Set[Entry]]
 
 
 class Manifest(NamedTuple):
-    """What the last whole install brought. command: digest of the content and install command that succeeded."""
+    """What the last whole install brought, and what is known of these files since."""
 
     entries: Entries
     cache: Cache
-    command: str
 
 
 class Target:
@@ -87,7 +86,6 @@ class Target:
         return Manifest(
             {path: next(iter(found)) for path, found in rows.items()},
             unpack_cache(fields.get("cache", [])),
-            str(fields.get("command", "")),
         )
 
     def brought(self) -> Brought:
@@ -105,9 +103,9 @@ class Target:
         rows = [row for path, found in brought.items() for entry in found for row in pack({path: entry})]
         write(self._mark, json.dumps({"entries": rows}).encode("ascii"), durable=True)
 
-    def finish(self, entries: Entries, cache: Cache, command: str) -> None:
+    def finish(self, entries: Entries, cache: Cache) -> None:
         """Write the manifest, then take the mark away: the install is whole."""
-        fields = {"entries": pack(entries), "cache": pack_cache(cache), "command": command}
+        fields = {"entries": pack(entries), "cache": pack_cache(cache)}
         write(self._manifest, json.dumps(fields).encode("ascii"), durable=True)
         with contextlib.suppress(OSError):
             os.rmdir(self.staging)
