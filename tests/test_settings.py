@@ -35,7 +35,11 @@ TABLE = Key(
         "folded": Key("text to text", Kind.MAPPING, any_case=True),
         "inner": Key("a table", Kind.TABLE, keys={"text": Key("text"), "depth": Key("a number", Kind.WHOLE)}),
         "places": Key("tables", Kind.MAPPING, item=Key("a place", Kind.TABLE, keys=PLACE)),
-        "soon": Key("not yet", later=True),
+        "soon": Key("a time", Kind.DURATION, least=1, most=3600),
+        "line": Key("to run", Kind.LINE_OR_LIST),
+        "lines": Key("several lines", lines=True, empty=True),
+        "runner": Key("who runs", Kind.NAME_OR_TABLE, keys={"name": Key("its name", pattern="[a-z]+"), "at": Key("b")}),
+        "needs": Key("one", Kind.TABLE, keys={"it": Key("a text", required=True), "also": Key("another")}),
         "odd": Key("odd", refuse=lambda text: ("that is even", "Write odd.") if len(text) % 2 == 0 else None),
     },
 )
@@ -175,7 +179,18 @@ def test_good_files(write: WriteFile, content: str, expected: dict[str, Any]) ->
         ("inner:\n  depth: x", "2:10", "inner.depth: expected a whole number, saw x"),
         ("places: {a: {text: []}}", "1:20", "places.a.text: expected text, saw a list"),
         ("odd: ab", "1:6", "that is even"),
-        ("soon: 1", "1:1", "soon has no effect yet: this version does not act on it"),
+        ("soon: 1w", "1:7", "soon: expected a time such as 90, 90s, 30m, 2h, 1d or 2:00:00 from 1 to 3600 s, saw 1w"),
+        ("soon: 0", "1:7", "soon: expected a time"),
+        ("soon: [1]", "1:7", "soon: expected a time"),
+        ("line: ''", "1:7", "line: nothing is to be run"),
+        ("line: []", "1:7", "line: no program is named"),
+        ("line: {a: b}", "1:7", "line: expected a shell line, or a list of arguments, saw a mapping"),
+        ("lines: [a]", "1:8", "lines: expected text, saw a list"),
+        ('lines: "a\\x07"', "1:8", "can't stand in this text"),
+        ("runner: A", "1:9", "runner: expected text, saw A"),
+        ("runner: [a]", "1:9", "runner: expected a name, or a mapping, saw a list"),
+        ("runner: {nam: a}", "1:10", "`nam` is not a key of runner"),
+        ("needs: {also: b}", "1:8", "needs: `it` is missing"),
         ("text: " + "x" * 16385, "1:7", "text: longer than 16384 characters"),
         # Names.
         ("\ufefftxet: a", "1:1", "`txet` is not a key of this file"),
@@ -246,7 +261,7 @@ def test_a_mistake_is_shown_at_its_place(write: WriteFile, content: str | bytes,
         ("zzz: a", "It can have: text, colour,"),
         ("colour: gren", "Did you mean `green`?"),
         ("depth: 1", "It belongs under `inner`."),
-        ("soon: 1", "Remove it."),
+        ("needs: {}", "Add a line `it: ...`."),
         ("odd: ab", "Write odd."),
         ("list: a", "Write it in brackets: [a]."),
         ("map: {a: 1, a: 2}", "Keep one of them."),
@@ -262,13 +277,13 @@ def test_a_mistake_has_its_remedy(write: WriteFile, content: str, hint: str) -> 
 
 
 def test_all_mistakes_are_shown_in_order_of_the_file(write: WriteFile) -> None:
-    path = write("count: 99\ninner: {text: [], size: 1, text: b}\nsoon: 1\nlist: [a, [b], {}]\ncolor: red\n")
+    path = write("count: 99\ninner: {text: [], size: 1, text: b}\nsoon: no\nlist: [a, [b], {}]\ncolor: red\n")
     assert mistakes_of(path) == [
         ("1:8", "count: expected a whole number from 1 to 10, saw 99"),
         ("2:15", "inner.text: expected text, saw a list"),
         ("2:19", "`size` is not a key of inner"),
         ("2:28", "`text` is given twice: on line 2 and on line 2"),
-        ("3:1", "soon has no effect yet: this version does not act on it"),
+        ("3:7", "soon: expected a time such as 90, 90s, 30m, 2h, 1d or 2:00:00 from 1 to 3600 s, saw no"),
         ("4:11", "list: expected text, saw a list"),
         ("4:16", "list: expected text, saw a mapping"),
         ("5:1", "`color` is not a key of this file"),

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from transfer.keys import Key, Kind, Refusal
+from transfer.keys import Key, Kind, Misfit, Refusal
+from transfer.refused_options import refuse_rsync_option, refuse_ssh_option
 from transfer.wording import nearest, shown
 
 HOST = r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*"
 HOST_IN_WORDS = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
-_TARGET = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-_TARGET_IN_WORDS = "letters, digits and . _ + -, with a letter or digit first"
+JOB_RUNNERS = ("background", "at", "slurm", "pbs", "sge", "lsf")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_NAME_IN_WORDS = "letters, digits and . _ + -, with a letter or digit first"
 _NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f]+"
 _PLAIN_WORD = r"(?!-)[A-Za-z0-9_./+-]+"  # a shell on the job host reads it again
 # No blank, and nothing that ssh refuses in a user's name itself: older ones pass it to a shell (ProxyCommand).
 _USER = r"""(?!-)[^\s\x00-\x1f\x7f-\x9f'"`;&<>|(){}]+"""
 _JUMP = r"[A-Za-z0-9_\[][A-Za-z0-9_.:@,/\[\]-]*"
+_RELATIVE = r"(?!/)(?!(.*/)?\.\.?(/|$))[^\x00-\x1f\x7f-\x9f]+"
 
 
 def refuse_platform_name(name: str) -> Refusal:
     """Why a name that is spelled right can't be a platform's."""
-    if name.startswith("/") and name.endswith("/"):
-        return "names that are regular expressions have no effect yet", "Write out the platform's name."
-    return _refuse_host(name)
+    if not is_expression(name):
+        return _refuse_host(name)
+    try:
+        re.compile(name[1:-1])
+    except re.error as error:
+        return f"{shown(name)} is no regular expression: {error}", "Correct it; what is between the slashes counts."
+    return None
+
+
+def is_expression(name: str) -> bool:
+    """Is a platform's name a regular expression?
+
+    >>> is_expression("/desktop[0-9]+/"), is_expression("desktop1")
+    (True, False)
+    """
+    return len(name) > 1 and name.startswith("/") and name.endswith("/")
 
 
 def _refuse_host(host: str) -> Refusal:
@@ -32,63 +50,33 @@ def _refuse_host(host: str) -> Refusal:
 
 
 def _refuse_hosts(hosts: tuple[str, ...]) -> Refusal:
-    if not hosts:
-        return "no host is named", "Name one, or remove the key: then it is the platform's name."
-    if len(hosts) > 1:
-        return "several hosts on a platform are not used yet: name one", "Keep the first."
+    return None if hosts else ("no host is named", "Name one, or remove the key: then it is the platform's name.")
+
+
+def _refuse_variable(name: str) -> Refusal:
+    if name.startswith("REMOTE_INSTALL_") or name.startswith("_ri_"):
+        return f"{name} is set by us in every job", "Give the variable another name."
     return None
 
 
-# Why -> options of ssh that would break what we promise, or lose against what transfer/ssh.py puts first.
-_SSH_PROMISES = {
-    "nothing may wait for a person": "BatchMode NumberOfPasswordPrompts",
-    "host keys are always checked": "StrictHostKeyChecking NoHostAuthenticationForLocalhost",
-    "a terminal would change the bytes": "RequestTTY",
-    "we give the command": "RemoteCommand SessionType",
-    "we need to see ssh end": "ForkAfterAuthentication",
-    "the request travels on stdin": "StdinNull",
-    "what ssh says tells us what went wrong": "LogLevel",
-    "nothing is forwarded": "ForwardAgent ForwardX11 ClearAllForwardings LocalForward RemoteForward DynamicForward",
-    "nothing runs here at login": "PermitLocalCommand LocalCommand",
-    "its key is ssh.connect_timeout": "ConnectTimeout",
-}
-_WHY_NOT = {option.lower(): why for why, options in _SSH_PROMISES.items() for option in options.split()}
+def _only_yet(*values: Any) -> Callable[[Any], Refusal]:
+    """What is right, but not acted on in this version, is refused rather than passed over."""
+
+    def refuse(value: Any) -> Refusal:
+        name = value.get("name") if isinstance(value, dict) else value
+        if name is None or name in values:
+            return None
+        return f"{shown(str(name))} has no effect yet", f"This version knows {' and '.join(map(str, values))} here."
+
+    return refuse
 
 
-def _refuse_ssh_option(name: str) -> Refusal:
-    why = _WHY_NOT.get(name.lower())
-    return (f"the ssh option {name} can't be set: {why}", "Remove it.") if why else None
-
-
-# All that may stand in rsync.options. Not --modify-window: counting whole seconds misses changes (measured).
-_RSYNC_LETTERS = "46HLOSWcxz"
-_RSYNC_FLAGS = (
-    "checksum|compress|copy-links|copy-unsafe-links|hard-links|inc-recursive|ipv4|ipv6|omit-dir-times"
-    "|one-file-system|partial|safe-links|sparse|whole-file"
+VARIABLE = Key("name", pattern="[A-Za-z_][A-Za-z0-9_]*", wanted="a variable's name", refuse=_refuse_variable)
+ENVIRONMENT = Key("variables of the job", Kind.MAPPING, name=VARIABLE, item=Key("value", lines=True))
+_DIRECTIVE = Key("directive", pattern=r"[^\s\x00-\x1f=]+", wanted="an option of the job runner, without its value")
+DIRECTIVES = Key(
+    "job runner directives, each with its value", Kind.MAPPING, name=_DIRECTIVE, item=Key("value", empty=True)
 )
-_RSYNC_VALUED = (
-    "block-size|bwlimit|cc|checksum-choice|chmod|compress-choice|compress-level|exclude|exclude-from|filter|iconv"
-    "|include|include-from|max-size|min-size|partial-dir|skip-compress|stop-after|timeout|zc|zl"
-)
-_RSYNC_OPTION = rf"-[{_RSYNC_LETTERS}]+|--(no-)?({_RSYNC_FLAGS})|--({_RSYNC_VALUED})=.+"
-
-
-def _refuse_rsync_option(word: str) -> Refusal:
-    if re.fullmatch(_RSYNC_OPTION, word):
-        return None
-    name = word.split("=")[0]
-    if not name.startswith("-"):
-        return f"{shown(word) or 'an empty text'} is not an option", "An option and its value are one: --option=value."
-    if re.fullmatch(f"--({_RSYNC_VALUED})", name):
-        return f"the rsync option {name} needs a value", f"Write {name}=VALUE."
-    if re.fullmatch(f"--(no-)?({_RSYNC_FLAGS})", name):
-        return f"the rsync option {name} takes no value", f"Write {name}."
-    if not name.startswith("--"):  # -ze is -z and -e
-        name = "-" + word[1:].lstrip(_RSYNC_LETTERS)[:1]
-    message = f"the rsync option {shown(name)} is not used here: it could break what an install promises"
-    known = [f"--{option}" for option in f"{_RSYNC_FLAGS}|{_RSYNC_VALUED}".split("|")]
-    return message, nearest(name, known, alike=0.8) or "Remove it."
-
 
 _SSH = {
     "command": Key("program and arguments", Kind.COMMAND),
@@ -97,60 +85,129 @@ _SSH = {
     "identity": Key("private key file", pattern=_NO_CONTROL, wanted="a path"),
     "jump": Key("jump hosts, with commas between", pattern=_JUMP, wanted="hosts as ssh -J takes them (no - first)"),
     "connect_timeout": Key("seconds until a host counts as down", Kind.WHOLE, least=1, most=3600),
-    "multiplex": Key("share one connection", later=True),
-    "max_connections": Key("connections at once", later=True),
-    "rate": Key("new connections a minute", later=True),
+    "multiplex": Key("share one connection", Kind.BOOLEAN),
+    "max_connections": Key("connections at once", Kind.WHOLE, least=1, most=1000),
+    "rate": Key("new connections a minute", Kind.WHOLE, least=1, most=100_000),
     "options": Key(
         "as in ssh_config",
         Kind.MAPPING,
         any_case=True,
-        name=Key("option", pattern="[A-Za-z][A-Za-z0-9]*", wanted="letters and digits", refuse=_refuse_ssh_option),
+        name=Key("option", pattern="[A-Za-z][A-Za-z0-9]*", wanted="letters and digits", refuse=refuse_ssh_option),
     ),
 }
 _RSYNC = {
     "command": Key("program and arguments", Kind.COMMAND),
-    "options": Key("further options", Kind.LIST, item=Key("option", refuse=_refuse_rsync_option)),
-    "root": Key("where an rsync-restricted key starts", later=True),
+    "options": Key("further options", Kind.LIST, item=Key("option", refuse=refuse_rsync_option)),
+    "root": Key("where an rsync-restricted key starts", pattern="/" + _NO_CONTROL, wanted="an absolute path"),
 }
 _RETRY = {
     "attempts": Key("calls in all, the first included", Kind.WHOLE, least=1, most=100),
     "max_wait": Key("seconds between two calls at most", Kind.SECONDS, least=0, most=3600),
 }
+_POLLING = {
+    "first": Key("seconds until the second look", Kind.SECONDS, least=0, most=86_400),
+    "max": Key("seconds between two looks at most", Kind.SECONDS, least=1, most=86_400),
+}
+_JOB_RUNNER = {
+    "name": Key("which one", pattern=_NAME, wanted=_NAME_IN_WORDS),
+    "cluster": Key("cluster of slurm", pattern=_NAME, wanted=_NAME_IN_WORDS),
+    "file": Key("a site's own, as a file beside hosts.yaml", pattern=_NO_CONTROL, wanted="a path"),
+}
 _HOST_KEY = Key("what ssh is given", pattern=HOST, wanted=HOST_IN_WORDS, refuse=_refuse_host)
 _PLATFORM_NAME = Key("name", pattern=f"{HOST}|/.*/", wanted=HOST_IN_WORDS, refuse=refuse_platform_name)
+_SELECT = Key("which is tried first", choices=("in-order", "random"), refuse=_only_yet("in-order"))
 _PLATFORM = {
     "hosts": Key("default: the platform's name", Kind.LIST, item=_HOST_KEY, refuse=_refuse_hosts),
-    "select": Key("which host is tried first", later=True),
-    "install_target": Key("one filesystem; default: the platform's name", pattern=_TARGET, wanted=_TARGET_IN_WORDS),
+    "select": _SELECT,
+    "install_target": Key("one filesystem; default: the platform's name", pattern=_NAME, wanted=_NAME_IN_WORDS),
     "run_root": Key("home of run directories there", pattern=_NO_CONTROL, wanted="a path"),
-    "job_runner": Key("what starts a job", later=True),
-    "filesystem": Key("is it the one here?", later=True),
-    "access": Key("what ssh may do there", later=True),
-    "submit_from": Key("where the job runner is called", later=True),
+    "job_runner": Key("what starts a job", Kind.NAME_OR_TABLE, keys=_JOB_RUNNER, refuse=_only_yet("background")),
+    "filesystem": Key(
+        "is it the one here?", choices=("auto", "shared", "separate"), refuse=_only_yet("auto", "separate")
+    ),
+    "access": Key("what ssh may do there", choices=("ssh", "rsync-only"), refuse=_only_yet("ssh")),
+    "submit_from": Key(
+        "where the job runner is called", choices=("auto", "host", "here"), refuse=_only_yet("auto", "host")
+    ),
     "python": Key(
         "python on the job host",
         pattern=_PLAIN_WORD,
         wanted="a name or path of letters, digits and _ . / + - (no ~, no - first)",
     ),
-    "shell": Key("runs shell lines in the job", later=True),
+    "shell": Key("runs shell lines and init_script in the job", Kind.COMMAND),
     "ssh": Key("how ssh reaches the hosts", Kind.TABLE, keys=_SSH),
     "rsync": Key("how rsync is called", Kind.TABLE, keys=_RSYNC),
     "retry": Key("calls that fail and may pass later", Kind.TABLE, keys=_RETRY),
-    "symlink_dirs": Key("relative path -> where it really lies", later=True),
-    "environment": Key("variables of the job", later=True),
-    "secrets": Key("variables of this machine that the job gets, never shown", later=True),
-    "forward": Key("variables of this machine that the job runner's commands see", later=True),
-    "init_script": Key("shell lines in the job, before the command", later=True),
-    "directives": Key("job runner directives every job starts from", later=True),
-    "polling": Key("seconds between looks", later=True),
+    "symlink_dirs": Key(
+        "relative path -> the folder there that it leads to",
+        Kind.MAPPING,
+        name=Key("path", pattern=_RELATIVE, wanted="a path inside of the run directory"),
+        item=Key("folder", pattern=_NO_CONTROL, wanted="a path"),
+        refuse=lambda paths: ("symlink_dirs has no effect yet", "Remove it.") if paths else None,
+    ),
+    "environment": ENVIRONMENT,
+    "secrets": Key("variables of this machine that the job gets, never shown", Kind.LIST, item=VARIABLE),
+    "forward": Key("variables of this machine that the job runner's commands see", Kind.LIST, item=VARIABLE),
+    "init_script": Key("shell lines in the job, before the command", lines=True, empty=True),
+    "directives": DIRECTIVES,
+    "polling": Key("how often jobs are looked at", Kind.TABLE, keys=_POLLING),
 }
-_PLACE = Key("a platform", Kind.TABLE, keys=_PLATFORM)
+_GROUP = {
+    "platforms": Key("their names", Kind.LIST, required=True),
+    "select": _SELECT,
+}
+_GROUP_NAME = Key("name", pattern=HOST, wanted=HOST_IN_WORDS)
+
+
+def _check(values: dict[str, Any]) -> Iterator[Misfit]:
+    """What does not fit together: expressions that name hosts, groups of what is no platform."""
+    platforms = values.get("platforms") or {}
+    for name, given in platforms.items():
+        if is_expression(name) and "hosts" in (given or {}):
+            where = f"platforms.{shown(name)}.hosts"
+            yield where, "a platform whose name is an expression has no hosts", "Remove it: it is the name asked for."
+    for name, group in (values.get("groups") or {}).items():
+        where = f"groups.{shown(name)}"
+        if name in platforms:
+            yield where, f"{shown(name)} is a platform already", "Give the group another name."
+        if not group["platforms"]:
+            yield f"{where}.platforms", "no platform is named", "Name one, or remove the group."
+        for number, member in enumerate(group["platforms"]):
+            if not match(member, platforms):
+                hint = nearest(member, [known for known in platforms if not is_expression(known)])
+                yield f"{where}.platforms[{number}]", f"there is no platform {shown(member)}", hint
+
+
+def match(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that a platform's name means: itself, else the last expression that matches all of it.
+
+    >>> match("desktop7", ["/desk.*/", "/desktop[0-9]/", "desktop8"])
+    '/desktop[0-9]/'
+    """
+    known = list(names)
+    if name in known:
+        return name
+    found = [one for one in known if is_expression(one) and re.fullmatch(one[1:-1], name)]
+    return found[-1] if found and re.fullmatch(HOST, name) else None
+
+
 HOSTS_YAML = Key(
     "hosts.yaml",
     Kind.TABLE,
     keys={
         "defaults": Key("what every platform starts from", Kind.TABLE, keys=_PLATFORM),
-        "platforms": Key("the places where jobs run", Kind.MAPPING, name=_PLATFORM_NAME, item=_PLACE),
-        "groups": Key("platforms to choose from", later=True),
+        "platforms": Key(
+            "the places where jobs run",
+            Kind.MAPPING,
+            name=_PLATFORM_NAME,
+            item=Key("a platform", Kind.TABLE, keys=_PLATFORM),
+        ),
+        "groups": Key(
+            "platforms to choose from",
+            Kind.MAPPING,
+            name=_GROUP_NAME,
+            item=Key("a group", Kind.TABLE, keys=_GROUP),
+        ),
     },
+    check=_check,
 )

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
 
+from transfer.durations import seconds
 from transfer.errors import ConfigError
-from transfer.keys import Key, Kind
-from transfer.wording import nearest, shown, visible
+from transfer.keys import Key, Kind, Misfit
+from transfer.unexpected import NUMBER, is_null, is_plain, seen, unexpected
+from transfer.wording import shown, visible
 from transfer.yaml_nodes import DEEPEST, MOST_VALUES, Mistake, Stop, YamlFile
 
 LONGEST_TEXT = 16 * 1024  # characters
 
 _NOT_TEXT = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
+_NOT_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ANY_TEXT = Key("text")
 _NAME = Key("the name of a key", wanted="a name")
 
@@ -34,8 +36,11 @@ def read_settings(path: str, table: Key) -> dict[str, Any]:
     values: Any = None
     try:
         root = file.root()
-        if root is not None and not _is_null(root):
-            values = _Walk(file).value(root, table, "")
+        if root is not None and not is_null(root):
+            walk = _Walk(file)
+            values = walk.value(root, table, "")
+            if table.check and not file.mistakes:
+                walk.add_misfits(table.check(values))
         elif not file.mistakes:
             raise ConfigError(f"{file.path} is empty", f"It can have: {table.listed}.")
     except Stop as stop:
@@ -53,6 +58,13 @@ class _Walk:
         self.file = file
         self.count = 0
         self.known: dict[tuple[object, ...], Any] = {}
+        self.places: dict[str, yaml.Mark] = {}  # dotted path -> where it stands
+
+    def add_misfits(self, misfits: Iterable[Misfit]) -> None:
+        for path, message, hint in misfits:
+            while path not in self.places:  # what an alias brought in has its place elsewhere
+                path = path[: max(path.rfind("."), path.rfind("["))]
+            self.file.add(Mistake(self.places[path], message, hint))
 
     def spend(self, node: yaml.Node) -> None:
         self.count += 1
@@ -82,37 +94,61 @@ class _Walk:
 
     def text(self, node: yaml.Node, key: Key, label: str) -> str:
         # The resolved type does not matter: 2:00:00, no and 010 are text where text is meant.
-        if not isinstance(node, yaml.ScalarNode) or _is_null(node):
-            raise _unexpected(node, key, label)
+        if key.empty and is_null(node):
+            return ""
+        if not isinstance(node, yaml.ScalarNode) or is_null(node):
+            raise unexpected(node, key, label)
         text = str(node.value)
         if len(text) > LONGEST_TEXT:
             raise Mistake(node.start_mark, f"{label}: longer than {LONGEST_TEXT} characters", "Make it shorter.")
-        bad = _NOT_TEXT.search(text)
+        bad = (_NOT_LINES if key.lines else _NOT_TEXT).search(text)
         if bad:
             message = f"{label}: {visible(bad.group())} can't stand in this text"
-            raise Mistake(node.start_mark, message, "Write it on one line, without control characters.")
-        if (key.choices and text not in key.choices) or not re.fullmatch(key.pattern or ".*", text):
-            raise _unexpected(node, key, label)
+            where = "" if key.lines else "on one line, "
+            raise Mistake(node.start_mark, message, f"Write it {where}without control characters.")
+        if (key.choices and text not in key.choices) or not re.fullmatch(key.pattern or "(?s:.*)", text):
+            raise unexpected(node, key, label)
         return text
 
+    def duration(self, node: yaml.Node, key: Key, label: str) -> float:
+        found = seconds(node.value) if isinstance(node, yaml.ScalarNode) else None
+        if found is None or not (key.least or 0) <= found <= (key.most or found):
+            raise unexpected(node, key, label)
+        return found
+
     def number(self, node: yaml.Node, key: Key, label: str) -> float:
-        match = _NUMBER.fullmatch(node.value) if _is_plain(node) else None
+        match = NUMBER.fullmatch(node.value) if is_plain(node) else None
         if not match or (match.group(2) and key.kind is Kind.WHOLE):
-            raise _unexpected(node, key, label)
+            raise unexpected(node, key, label)
         number = int(node.value) if key.kind is Kind.WHOLE else float(node.value)
         if (key.least is not None and number < key.least) or (key.most is not None and number > key.most):
-            raise _unexpected(node, key, label)
+            raise unexpected(node, key, label)
         return number
 
     def boolean(self, node: yaml.Node, key: Key, label: str) -> bool:
-        if not _is_plain(node) or not node.tag.endswith(":bool"):
-            raise _unexpected(node, key, label)
+        if not is_plain(node) or not node.tag.endswith(":bool"):
+            raise unexpected(node, key, label)
         return node.value.lower() in ("true", "yes", "on")
 
     def items(self, node: yaml.Node, key: Key, label: str) -> tuple[Any, ...]:
         if not isinstance(node, yaml.SequenceNode):
-            raise _unexpected(node, key, label)
+            raise unexpected(node, key, label)
+        for number, item in enumerate(node.value):
+            self.places[f"{label}[{number}]"] = item.start_mark
         return tuple(self.value(item, key.item or _ANY_TEXT, label) for item in node.value)
+
+    def line_or_list(self, node: yaml.Node, key: Key, label: str) -> str | tuple[str, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            line = self.text(node, key, label)
+            if not line.strip():
+                raise Mistake(node.start_mark, f"{label}: nothing is to be run", "Name a program.")
+            return line
+        return self.words(node, self.items(node, key, label), label)
+
+    def name_or_table(self, node: yaml.Node, key: Key, label: str) -> str | dict[str, Any]:
+        if isinstance(node, yaml.ScalarNode):
+            return self.text(node, key.keys["name"], label)
+        return self.table(node, key, label)
 
     def command(self, node: yaml.Node, key: Key, label: str) -> tuple[str, ...]:
         if isinstance(node, yaml.SequenceNode):
@@ -123,6 +159,9 @@ class _Walk:
             except ValueError as error:
                 message = f"{label}: {str(error).lower()}"
                 raise Mistake(node.start_mark, message, "It is split as a shell splits words.") from None
+        return self.words(node, words, label)
+
+    def words(self, node: yaml.Node, words: tuple[str, ...], label: str) -> tuple[str, ...]:
         if not words or words[0] == "":
             raise Mistake(node.start_mark, f"{label}: no program is named", "Name one, or remove the key.")
         return words
@@ -130,21 +169,25 @@ class _Walk:
     def mapping(self, node: yaml.Node, key: Key, label: str) -> dict[str, Any]:
         values = {}
         for name_node, value_node in self.entries(node, key, label).values():
+            path = f"{label}.{shown(name_node.value)}"
+            self.places[path] = name_node.start_mark
             self.value(name_node, key.name or _ANY_TEXT, f"a name in {label}")
-            values[name_node.value] = self.value(value_node, key.item or _ANY_TEXT, f"{label}.{shown(name_node.value)}")
+            values[name_node.value] = self.value(value_node, key.item or _ANY_TEXT, path)
         return values
 
     def table(self, node: yaml.Node, key: Key, label: str) -> dict[str, Any]:
         values = {}
         for name, (name_node, value_node) in self.entries(node, key, label).items():
             path = f"{label}.{shown(name)}" if label else shown(name)
+            self.places[path] = name_node.start_mark
             if name not in key.keys:
                 self.unknown(name_node, key, label)
-            elif key.keys[name].later:
-                message = f"{path} has no effect yet: this version does not act on it"
-                self.file.add(Mistake(name_node.start_mark, message, "Remove it."))
             else:
                 values[name] = self.value(value_node, key.keys[name], path)
+        missing = [name for name, below in key.keys.items() if below.required and name not in values]
+        if missing:
+            message = f"{label or 'the file'}: `{missing[0]}` is missing"
+            self.file.add(Mistake(node.start_mark, message, f"Add a line `{missing[0]}: ...`."))
         return values
 
     def unknown(self, node: yaml.Node, table: Key, label: str) -> None:
@@ -155,10 +198,10 @@ class _Walk:
     def entries(self, node: yaml.Node, key: Key, label: str, depth: int = 0) -> Entries:
         """The mapping's own entries, then what it merges; of equal names the first counts."""
         own: Entries = {}
-        if _is_null(node):
+        if is_null(node):
             return own
         if not isinstance(node, yaml.MappingNode):
-            raise _unexpected(node, key, label)
+            raise unexpected(node, key, label)
         for name_node, value_node in node.value:
             name = self.value(name_node, _NAME, "a key")
             if name is None:
@@ -177,7 +220,7 @@ class _Walk:
             raise Stop(node.start_mark, f"merges of merges, more than {DEEPEST} deep", "Write them out.")
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(source, yaml.MappingNode):
-                message = f"<<: expected a mapping or a list of mappings, saw {_seen(source)}"
+                message = f"<<: expected a mapping or a list of mappings, saw {seen(source)}"
                 self.file.add(Mistake(source.start_mark, message, "Name an anchor of a mapping: `<<: *name`."))
                 continue
             for name, entry in self.entries(source, key, "", depth).items():
@@ -193,40 +236,7 @@ _READERS: Mapping[Kind, Callable[[_Walk, yaml.Node, Key, str], Any]] = {
     Kind.COMMAND: _Walk.command,
     Kind.MAPPING: _Walk.mapping,
     Kind.TABLE: _Walk.table,
+    Kind.DURATION: _Walk.duration,
+    Kind.LINE_OR_LIST: _Walk.line_or_list,
+    Kind.NAME_OR_TABLE: _Walk.name_or_table,
 }
-
-
-def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return _is_plain(node) and node.tag.endswith(":null")
-
-
-def _seen(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode):
-        return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
-    if _is_null(node):
-        return "nothing" + (f" ({node.value})" if node.value else "")
-    return shown(node.value) if _is_plain(node) else f'the text "{shown(node.value)}"'
-
-
-def _unexpected(node: yaml.Node, key: Key, label: str) -> Mistake:
-    message = f"{label or 'the file'}: expected {key.expected}, saw {_seen(node)}"
-    return Mistake(node.start_mark, message, _remedy(node, key))
-
-
-def _remedy(node: yaml.Node, key: Key) -> str:
-    if key.kind in (Kind.MAPPING, Kind.TABLE):
-        return f"Write `key: value` lines; it can have: {key.listed}." if key.keys else ""
-    if not isinstance(node, yaml.ScalarNode):
-        return ""
-    if _is_null(node):
-        bare = node.value == "~"
-        return "A bare ~ is nothing in YAML: put it in quotes." if bare else "Give a value, or remove the key."
-    if key.kind is Kind.LIST:
-        return f"Write it in brackets: [{shown(node.value)}]."
-    if key.kind in (Kind.WHOLE, Kind.SECONDS) and not (_is_plain(node) and _NUMBER.fullmatch(node.value)):
-        return "Write digits only, such as 30: no quotes, no unit, no 0 in front."
-    return nearest(node.value, key.choices)

@@ -6,10 +6,10 @@ import argparse
 import re
 from typing import NoReturn
 
+from transfer import durations
 from transfer.errors import UsageError
 
 OURS = 125  # what `run --exit-with-job-code` gives for any error of ours
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 EPILOG = """\
 exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer, 6 refused by the site,
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
@@ -53,19 +53,11 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def seconds(text: str) -> float:
-    """A time as the contract writes it: 90, 90s, 30m, 2h, 1d, HH:MM:SS.
-
-    >>> seconds("30m"), seconds("2:00:00"), seconds("90")
-    (1800.0, 7200.0, 90.0)
-    """
-    clock = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])", text)
-    if clock:
-        hours, minutes, rest = (int(part) for part in clock.groups())
-        return float(hours * 3600 + minutes * 60 + rest)
-    plain = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    if plain:
-        return float(int(plain.group(1)) * SECONDS[plain.group(2)])
-    raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 30m, 2h, 1d or HH:MM:SS")
+    """A time as the contract writes it: 90, 90s, 30m, 2h, 1d, HH:MM:SS."""
+    found = durations.seconds(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 30m, 2h, 1d or HH:MM:SS")
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
