@@ -11,7 +11,8 @@ from remote_install import source
 from remote_install.call import Conversation, call, converse
 from remote_install.jobhost import manifest, wire
 from remote_install.jobhost.target import STAGING
-from remote_install.run_directory import JOBS, OURS, RunDirectory
+from remote_install.run_directory import JOBS, RunDirectory
+from remote_install.run_yaml import inside
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
@@ -212,8 +213,7 @@ def checked(path: str) -> str:
     >>> checked("./results//a/")
     'results/a'
     """
-    plain = os.path.normpath(path)
-    parts = plain.split("/")
-    if path.startswith("/") or ".." in path.split("/") or parts[0] in (".", OURS, ".git") or "\0" in path:
+    plain = inside(path)
+    if plain is None:
         raise UsageError(f"{path!r} is no path of results inside the run directory", "Give it relative to that.")
     return plain

@@ -6,23 +6,25 @@ import contextlib
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from remote_install import run_yaml
 from remote_install.jobhost import layout
 from remote_install.jobhost.files import open_regular
+from remote_install.run_yaml import OURS, RunSettings
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
-OURS = ".remote-install"
 FETCHED = f"{OURS}/fetched"
 JOBS = layout.JOBS.decode()
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The local folder that holds one run. path: absolute; run_id: its name on every job host."""
+    """The local folder that holds one run. path: absolute; run_id: its name on every job host; settings: run.yaml."""
 
     path: str
     run_id: str
+    settings: RunSettings = field(default_factory=RunSettings)
 
     def uuid(self) -> str:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
@@ -54,6 +56,10 @@ class RunDirectory:
         except FileNotFoundError:
             return ()
 
+    def results(self) -> tuple[str, ...]:
+        """The paths of results: what run.yaml names, and what was ever brought back."""
+        return tuple(sorted({*self.settings.fetch, *self.fetched()}))
+
     def remember_fetched(self, paths: tuple[str, ...]) -> None:
         """Keep `paths` in mind as results."""
         known = self.fetched()
@@ -83,22 +89,21 @@ class RunDirectory:
 
 
 def open_run(path: str, run_id: str | None = None) -> RunDirectory:
-    """The run directory at `path`. Raises UsageError when there is none, or when its name is no run id."""
+    """The run directory at `path`. run_id: instead of run.yaml's `id`, or the folder's name.
+
+    Raises UsageError when there is none, or when its name is no run id; ConfigError with all mistakes of its run.yaml.
+    """
     where = os.path.abspath(path)
     if not os.path.isdir(where):
         raise UsageError(f"no run directory at {path}", "RUN is the path of a folder on this machine.")
-    if os.path.lexists(os.path.join(where, "run.yaml")):
-        raise ConfigError(
-            f"{os.path.join(path, 'run.yaml')}: this version does not read run.yaml yet",
-            "Remove it, and say on the command line what to run: -p PLATFORM -- COMMAND.",
-        )
-    name = os.path.basename(where) if run_id is None else run_id
+    settings = run_yaml.read(path)
+    name = run_id if run_id is not None else settings.run_id or os.path.basename(where)
     if not layout.RUN_ID.fullmatch(name):
         raise UsageError(
             f"{name!r} can't be a run id: letters, digits and . _ + -, beginning with a letter or digit",
-            "Name the run with --run-id ID." if run_id is None else "",
+            "Name the run with --run-id ID, or with `id:` in run.yaml." if run_id is None else "",
         )
-    return RunDirectory(where, name)
+    return RunDirectory(where, name, settings)
 
 
 def create(path: str, data: bytes) -> bool:

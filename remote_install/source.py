@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from remote_install.jobhost import manifest
 from remote_install.jobhost.files import now_ns
-from remote_install.run_directory import JOBS, OURS, RunDirectory, replace
+from remote_install.run_directory import JOBS, RunDirectory, replace
+from remote_install.run_yaml import OURS
 
 HASHES = f"{OURS}/hashes"
 
@@ -32,7 +33,7 @@ def scan(run: RunDirectory) -> Content:
     Left out: .git, and at the top what jobs left here, what is ours, and what was fetched: results are not sent back.
     """
     listing = manifest.Listing(manifest.unpack_cache(_kept(run)), now_ns())
-    top = {os.fsencode(name) for name in (JOBS, OURS, *(path.strip("/") for path in run.fetched()))}
+    top = {os.fsencode(name) for name in (JOBS, OURS, *(path.strip("/") for path in run.results()))}
     entries = listing.walk(
         os.fsencode(run.path), lambda path, _is_folder: path in top or os.path.basename(path) == b".git"
     )

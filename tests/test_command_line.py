@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "demo").mkdir()
     (tmp_path / "bad name").mkdir()
     (tmp_path / "with-yaml").mkdir()
-    (tmp_path / "with-yaml/run.yaml").write_text("id: x\n")
+    (tmp_path / "with-yaml/run.yaml").write_text("id: -x\n")
     (tmp_path / "file").write_text("")
     (tmp_path / "remote-install").mkdir()
     (tmp_path / "remote-install/hosts.yaml").write_text("platforms: {hpc: {hosts: [h]}, gpu: }\n")
@@ -48,7 +48,7 @@ MISTAKES = [
     (["run", "demo", "-p", "hpc", "--fetch", ".", "--", "true"], 2, "inside the run directory"),
     (["run", "demo", "-p", "hpc", "--timeout", "soon", "--", "true"], 2, "no time"),
     (["run", "demo", "-p", "hpd", "--", "true"], 3, "hpc"),
-    (["run", "with-yaml", "-p", "hpc", "--", "true"], 3, "does not read run.yaml yet"),
+    (["run", "with-yaml", "-p", "hpc", "--", "true"], 3, "with-yaml/run.yaml:1:5: id: expected"),
     (["run", "demo", "--hosts", "nowhere.yaml", "-p", "hpc", "--", "true"], 3, "nowhere.yaml"),
     (["run", "demo", "-p", "hpc", "--dry-run", "--", "true"], 2, "does not have that option yet"),
     (["clean", "demo"], 2, "does not have that command yet"),

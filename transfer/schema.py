@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from transfer.durations import UNITS
@@ -74,7 +75,7 @@ def _table(key: Key) -> Schema:
     }
 
 
-_KINDS = {
+_KINDS: dict[Kind, Callable[[Key], Schema]] = {
     Kind.TEXT: _text,
     Kind.WHOLE: _number,
     Kind.SECONDS: _number,
