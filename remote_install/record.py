@@ -20,13 +20,15 @@ TOKEN_FILE = re.compile(r"token\.([1-9][0-9]{0,5})")
 class Token:
     """What makes a submission the same one when it is asked for again.
 
-    number: 1 for the first submission of this job from here. platform: where its first request went.
+    number: 1 for the first submission of this job from here. platform: where its first request went. retry: 0 for a
+    submission that somebody asked for, else which of the tries after its failure it is.
     """
 
     job: str
     number: int
     token: str
     platform: str
+    retry: int = 0
 
 
 def tokens(run: RunDirectory) -> list[Token]:
@@ -45,34 +47,40 @@ def latest(run: RunDirectory, job: str) -> Token | None:
     try:
         with open(path, "rb") as file:
             fields = json.load(file)
+        retry = fields.get("retry", 0)
         if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
             raise ValueError
-        return Token(job, max(numbers), fields["token"], fields["platform"])
-    except (ValueError, KeyError, TypeError):
+        return Token(job, max(numbers), fields["token"], fields["platform"], int(retry))
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"{path}: not a token of ours", "Remove the file if no job of this run is alive; that starts a new try."
         ) from None
 
 
-def take(run: RunDirectory, job: str, platform: str, again: bool = False) -> Token:
+def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = False, retry: int = 0) -> Token:
     """The token to submit `job` with: the last one unless its end was reported here, else the next.
 
-    again: the next in any case.
+    platforms: where it may run, the first choice first. again: the next in any case. retry: see Token.
 
     Written to disk before it is used. Of two that take the next one at the same time both get the same.
     Raises WouldDoHarm when the last one went to another platform, and may be alive there.
     """
     last = latest(run, job)
     last_open = None if last is None or again or ended(report(run, last)) else last
-    if last_open is not None and last_open.platform == platform:
+    if last_open is not None and last_open.platform in platforms:
         return last_open
     _check_not_sent(run, last_open)
     number = 1 if last is None else last.number + 1
-    data = json.dumps({"token": secrets.token_hex(16), "platform": platform}).encode("ascii") + b"\n"
+    data = (
+        json.dumps({"token": secrets.token_hex(16), "platform": platforms[0], "retry": retry}).encode("ascii") + b"\n"
+    )
     create(os.path.join(run.job_folder(job), f"token.{number}"), data)
     _check_not_sent(run, last_open)  # it may have been meanwhile; who sends it looks for us after it said so
     token = latest(run, job)
     assert token is not None
+    if token.platform not in platforms:  # another one took it at the same time
+        _check_not_sent(run, token)
+        raise WouldDoHarm(f"job {job} was begun on {token.platform} at the same time", "Type the command again.")
     return token
 
 

@@ -21,6 +21,7 @@ class Report:
     """The state of a job as it was last told. Times are UTC of the job host; exit_code is 128 + n for signal n.
 
     found: of a submission: was the try there already, "same" with this command, or "other" with another one?
+    kill_asked: did somebody ask to end it?
     """
 
     job: str
@@ -39,6 +40,7 @@ class Report:
     messages: tuple[str, ...] = field(default=())
     error: RemoteInstallError | None = None
     found: str = ""
+    kill_asked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -94,6 +96,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         started_at=_matching(TIME, reply.get("started_at")),
         finished_at=_matching(TIME, reply.get("finished_at")),
         found=str(reply.get("found") or ""),
+        kill_asked=reply.get("kill_asked") is True,
     )
 
 
@@ -120,6 +123,11 @@ def not_told(job: str, platform: Platform, error: RemoteInstallError, number: in
 def submit_failed(job: str, platform: Platform, error: RemoteInstallError) -> Report:
     """A job that the host could not start; submitted again, it is the same try."""
     return Report(job, None, "submit-failed", platform.name, platform.hosts[0], reason=str(error), error=error)
+
+
+def with_error(told: Report, error: RemoteInstallError) -> Report:
+    """The report, and an error that belongs to it."""
+    return replace(told, error=error)
 
 
 def exit_code(reports: list[Report]) -> int:

@@ -12,9 +12,10 @@ import pytest
 
 from remote_install import call
 from remote_install.jobhost import wire
-from remote_install.jobs import Asked, _Watch
+from remote_install.jobs import Asked
 from remote_install.run_directory import open_run
 from remote_install.talk import Talk
+from remote_install.watch import Viewer, _Watch
 from transfer import execute
 from transfer.command import Command
 from transfer.errors import (
@@ -156,7 +157,15 @@ def watch(tmp_path: Path) -> tuple[_Watch, list[tuple[str, str, bytes]]]:
     heard: list[tuple[str, str, bytes]] = []
     platform = Platform("hpc", ("h",), "hpc")
     asked = [Asked("a", platform)]
-    return _Watch(run, platform, asked, Talk(), threading.Lock(), None, lambda *a: heard.append(a)), heard
+    return _Watch(
+        run,
+        platform,
+        asked,
+        Talk(),
+        threading.Lock(),
+        Viewer(output=lambda *a: heard.append(a), streams=("out", "err")),
+        {},
+    ), heard
 
 
 def test_output_is_passed_on_from_where_it_was_asked_for(watch: Any) -> None:

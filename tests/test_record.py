@@ -33,29 +33,29 @@ def put(run: RunDirectory, name: str, data: bytes) -> None:
 
 
 def test_the_first_token_is_on_disk_when_it_is_given(run: RunDirectory) -> None:
-    token = record.take(run, "job", "hpc")
+    token = record.take(run, "job", ("hpc",))
     assert (token.job, token.number, token.platform) == ("job", 1, "hpc")
     assert token.token.isalnum()
     assert len(token.token) == 32
     with open(os.path.join(run.path, "log/job/job/token.1"), encoding="ascii") as file:
-        assert json.load(file) == {"token": token.token, "platform": "hpc"}
+        assert json.load(file) == {"token": token.token, "platform": "hpc", "retry": 0}
 
 
 @pytest.mark.parametrize("state", [None, "submitted", "running", "unknown"])
 def test_the_same_token_is_given_until_an_end_was_reported(run: RunDirectory, state: str | None) -> None:
-    first = record.take(run, "job", "hpc")
+    first = record.take(run, "job", ("hpc",))
     if state:
         record.write_report(run, first, {"state": state})
-    assert record.take(run, "job", "hpc") == first
+    assert record.take(run, "job", ("hpc",)) == first
     record.mark_sent(run, first)
     record.mark_sent(run, first)
     with pytest.raises(WouldDoHarm, match="was submitted on hpc"):
-        record.take(run, "job", "another")
+        record.take(run, "job", ("another",))
 
 
 def test_what_was_never_sent_may_go_to_another_platform(run: RunDirectory) -> None:
-    first = record.take(run, "job", "hpc")
-    second = record.take(run, "job", "gpu")
+    first = record.take(run, "job", ("hpc",))
+    second = record.take(run, "job", ("gpu",))
     assert (second.number, second.platform) == (2, "gpu")
     with pytest.raises(WouldDoHarm, match="begun anew meanwhile, on gpu"):
         record.mark_sent(run, first)
@@ -64,24 +64,24 @@ def test_what_was_never_sent_may_go_to_another_platform(run: RunDirectory) -> No
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "killed", "lost", "submit-failed"])
 def test_the_next_token_is_given_once_an_end_was_reported(run: RunDirectory, state: str) -> None:
-    first = record.take(run, "job", "hpc")
+    first = record.take(run, "job", ("hpc",))
     record.write_report(run, first, {"state": state})
-    second = record.take(run, "job", "gpu")
+    second = record.take(run, "job", ("gpu",))
     assert (second.number, second.platform) == (2, "gpu")
     assert second.token != first.token
-    assert record.take(run, "job", "gpu") == second == record.latest(run, "job")
+    assert record.take(run, "job", ("gpu",)) == second == record.latest(run, "job")
 
 
 def test_each_job_has_tokens_of_its_own(run: RunDirectory) -> None:
     names = ["a", "b.c", "b"]
-    taken = [record.take(run, name, "hpc") for name in names]
+    taken = [record.take(run, name, ("hpc",)) for name in names]
     assert len({token.token for token in taken}) == 3
     assert {token.job: token for token in record.tokens(run)} == {token.job: token for token in taken}
 
 
 def test_the_tenth_token_comes_after_the_ninth(run: RunDirectory) -> None:
     for number in range(1, 12):
-        token = record.take(run, "job", "hpc")
+        token = record.take(run, "job", ("hpc",))
         assert token.number == number
         record.write_report(run, token, {"state": "failed"})
 
@@ -108,7 +108,7 @@ def test_the_tenth_token_comes_after_the_ninth(run: RunDirectory) -> None:
 )
 def test_a_garbage_token_is_an_error_that_names_the_file(run: RunDirectory, data: bytes) -> None:
     put(run, "token.1", data)
-    for read in (record.latest, lambda run, job: record.take(run, job, "hpc")):
+    for read in (record.latest, lambda run, job: record.take(run, job, ("hpc",))):
         with pytest.raises(ConfigError, match=r"token\.1: not a token of ours") as caught:
             read(run, "job")
         assert caught.value.hint
@@ -120,21 +120,21 @@ def test_a_garbage_token_is_an_error_that_names_the_file(run: RunDirectory, data
 def test_what_only_looks_like_a_token_is_none(run: RunDirectory, name: str) -> None:
     put(run, name, b"garbage")
     assert record.latest(run, "job") is None
-    assert record.take(run, "job", "hpc").number == 1
+    assert record.take(run, "job", ("hpc",)).number == 1
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"null", b"7", b"\xff", b'{"state": "runn', b'{"state": ["failed"]}']
 )
 def test_a_garbage_report_tells_no_end(run: RunDirectory, data: bytes) -> None:
-    first = record.take(run, "job", "hpc")
+    first = record.take(run, "job", ("hpc",))
     put(run, "report.1", data)
     assert not record.ended(record.report(run, first))
-    assert record.take(run, "job", "hpc") == first
+    assert record.take(run, "job", ("hpc",)) == first
 
 
 def test_a_stray_file_among_the_jobs_is_no_job(run: RunDirectory) -> None:
-    token = record.take(run, "job", "hpc")
+    token = record.take(run, "job", ("hpc",))
     with open(os.path.join(run.path, "log/job/notes.txt"), "w") as file:
         file.write("mine")
     assert record.tokens(run) == [token]
@@ -144,7 +144,7 @@ def _take(path: str, barrier: Any, answers: Any) -> None:
     for number in range(ROUNDS):
         run = RunDirectory(path, "demo")
         barrier.wait(20)
-        answers.put((number, record.take(run, f"job{number}", "hpc").token, run.uuid()))
+        answers.put((number, record.take(run, f"job{number}", ("hpc",)).token, run.uuid()))
 
 
 def test_two_that_take_at_once_get_the_same_token_and_the_same_uuid(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def _report(path: str, letter: str) -> None:
 
 
 def test_a_report_is_read_whole_while_others_write_it(run: RunDirectory) -> None:
-    token = record.take(run, "job", "hpc")
+    token = record.take(run, "job", ("hpc",))
     record.write_report(run, token, {"state": "running", "reason": ""})
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_report, args=(run.path, letter)) for letter in "ab"]
@@ -212,7 +212,7 @@ def test_create_does_not_follow_a_link_to_nowhere(tmp_path: Path) -> None:
 
 
 def test_git_sees_neither_of_our_folders(run: RunDirectory) -> None:
-    record.take(run, "job", "hpc")
+    record.take(run, "job", ("hpc",))
     run.uuid()
     for folder in ("log/job", ".remote-install"):
         assert Path(run.path, folder, ".gitignore").read_text() == "*\n"
@@ -249,12 +249,12 @@ def test_a_run_id_that_does_not_fit_is_refused(tmp_path: Path, run_id: str) -> N
 
 
 def test_an_end_is_written_down_only_when_the_user_was_shown_it(run: RunDirectory) -> None:
-    token = record.take(run, "job", "hpc")
+    token = record.take(run, "job", ("hpc",))
     one = jobs.Asked("job", Platform("hpc", ("login1",), "hpc"), token)
     end = Report("job", 1, "succeeded", "hpc", "login1", exit_code=0)
-    jobs._kept(run, one, end)
-    assert record.take(run, "job", "hpc") == token
+    jobs.keep(run, one, end)
+    assert record.take(run, "job", ("hpc",)) == token
     jobs.acknowledge(run, [end], [one])
-    assert record.take(run, "job", "hpc").number == 2
-    jobs._kept(run, one, Report("job", 1, "running", "hpc", "login1"))
+    assert record.take(run, "job", ("hpc",)).number == 2
+    jobs.keep(run, one, Report("job", 1, "running", "hpc", "login1"))
     assert record.ended(record.report(run, token))

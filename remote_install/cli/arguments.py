@@ -23,7 +23,6 @@ OPTIONS_NOT_YET = [
     "--on-cancel",
     "--dry-run",
     "--max-size",
-    "-f",
 ]
 
 
@@ -102,10 +101,10 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "run",
         "install, submit, follow the log, fetch",
-        "RUN -p PLATFORM [--name N] [--fetch PATH]... [--timeout T] [option...] -- COMMAND...",
+        "RUN [-p PLATFORM] [--name N] [--fetch PATH]... [--timeout T] [option...] [-- COMMAND...]",
     )
     _run(p)
-    _platforms(p, "the platform to run on")
+    _platforms(p, "the platform or group to run on; wins over run.yaml")
     _name(p)
     _adopt(p)
     _again(p)
@@ -126,11 +125,12 @@ def _add_install(command) -> None:  # type: ignore[no-untyped-def]
 def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "submit",
-        "see to it that a job is submitted",
-        "RUN -p PLATFORM [--name N] [--again] [--adopt | --no-install] -- COMMAND...",
+        "see to it that jobs are submitted",
+        "RUN [JOB...] [-p PLATFORM] [--name N] [--again] [--adopt | --no-install] [-- COMMAND...]",
     )
     _run(p)
-    _platforms(p, "the platform to run on")
+    p.add_argument("jobs", nargs="*", metavar="JOB", help="jobs of run.yaml; all of them if none is given")
+    _platforms(p, "the platform or group to run on; wins over run.yaml")
     _name(p)
     _adopt(p)
     _again(p)
@@ -151,10 +151,11 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
     p.add_argument("--grace", type=seconds, default=10.0, metavar="T", help="time from TERM to KILL; default: 10s")
     _run(command("list", "what is known here, without asking anybody", "RUN"))
-    p = command("logs", "print a job's output", "RUN JOB [-p PLATFORM] [--err]")
+    p = command("logs", "print a job's output", "RUN JOB [-f] [-p PLATFORM] [--err]")
     _run(p)
     p.add_argument("job", metavar="JOB")
     _platforms(p, "ask there, also when nothing is known of the job here")
+    p.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
     p.add_argument("--err", action="store_true", help="its errors instead of its output")
 
 
@@ -175,7 +176,7 @@ def _platforms(p: argparse.ArgumentParser, summary: str) -> None:
 
 
 def _name(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--name", default="job", metavar="N", help="the job's name; default: job")
+    p.add_argument("--name", metavar="N", help="the name of the job behind `--`; default: job")
 
 
 def _adopt(p: argparse.ArgumentParser) -> None:

@@ -11,8 +11,11 @@ from remote_install.cli.output import Output
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobs import Asked
 from remote_install.run_directory import RunDirectory, open_run
+from remote_install.run_yaml import JobSettings
+from remote_install.wanted import Wanted, from_settings, secrets
 from transfer.errors import UsageError
 from transfer.platforms import Platform, Platforms, find_hosts_file, load_platforms
+from transfer.wording import nearest
 
 
 class Context:
@@ -37,27 +40,52 @@ class Context:
 
     @functools.cached_property
     def platforms(self) -> list[Platform]:
-        """What -p names, once for each install target."""
-        named = [self.known_platforms.get(name) for name in self.arguments.platforms]
+        """What -p names, a group being all of its platforms."""
+        named = [one for name in self.arguments.platforms for one in self.known_platforms.candidates(name)]
         return list({platform.name: platform for platform in named}.values())
 
-    def one_platform(self) -> Platform:
-        """The platform that a job is to run on. Raises UsageError unless -p names just one."""
-        if len(self.platforms) != 1:
-            raise UsageError("name the platform to run on with -p PLATFORM, once")
-        return self.platforms[0]
+    def wanted(self) -> list[Wanted]:
+        """The jobs to be submitted: what stands behind `--`, else those of run.yaml.
 
-    def command(self) -> tuple[str, ...]:
-        """The job's argument list. Raises UsageError when there is none."""
-        if not self.argv:
+        Raises UsageError for none, and ConfigError when a secret of one is not set here.
+        """
+        found = self._wanted()
+        for platform in (platform for job in found for platform in job.candidates):
+            secrets(platform, os.environ)
+        return found
+
+    def _wanted(self) -> list[Wanted]:
+        if self.argv:
+            return [Wanted(self._job_name(), tuple(self.argv), self._candidates(None))]
+        settings = self.run.settings.jobs
+        names = getattr(self.arguments, "jobs", []) or ([self.arguments.name] if self.arguments.name else [])
+        unknown = [name for name in names if name not in settings]
+        if unknown:
+            hint = nearest(unknown[0], settings) or f"It has: {', '.join(settings) or 'none'}."
+            raise UsageError(f"run.yaml has no job {unknown[0]!r}", hint)
+        if not settings:
             raise UsageError(
-                "what is to run? The job's command goes behind `--`",
+                "what is to run? The job's command goes behind `--`, or into run.yaml",
                 "For instance: -p PLATFORM -- ./train.sh --epochs 3",
             )
-        return tuple(self.argv)
+        return [from_settings(settings[name], self._candidates(settings[name])) for name in names or settings]
 
-    def job_name(self) -> str:
-        name = str(self.arguments.name)
+    def _candidates(self, job: JobSettings | None) -> tuple[Platform, ...]:
+        """Where a job may run: -p, else what run.yaml says."""
+        named = self.arguments.platforms
+        if len(named) > 1:
+            raise UsageError("a job runs on one platform: name it with -p PLATFORM, once")
+        if named:
+            return self.known_platforms.candidates(named[0])
+        if job is None or job.platform is None:
+            who = f"job {job.name}" if job else "the job"
+            raise UsageError(f"on which platform is {who} to run?", "Name it with -p PLATFORM, or in run.yaml.")
+        return self.known_platforms.candidates(job.platform)
+
+    def _job_name(self) -> str:
+        if getattr(self.arguments, "jobs", []):
+            raise UsageError("the jobs of run.yaml have their commands there", "Leave out the names, or the command.")
+        name = str(self.arguments.name or "job")
         if not JOB_NAME.fullmatch(name):
             raise UsageError(f"{name!r} can't be a job's name: up to 64 letters, digits and . _ + -")
         return name

@@ -6,21 +6,23 @@ from remote_install import jobs, report
 from remote_install.cli import moves
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
-from remote_install.jobs import Wanted
+from remote_install.jobs import Asked
 from remote_install.report import Report
+from remote_install.wanted import Wanted, from_settings
+from remote_install.watch import Viewer, watch
 from transfer.errors import TimedOutHere
 
 
 def submit_command(context: Context) -> int:
-    platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
+    wanted = context.wanted()
     context.on_interrupt = "nothing was submitted"
-    asked = jobs.take(context.run, platform, [wanted.name], context.arguments.again)
+    asked = jobs.take(context.run, wanted, context.arguments.again)
     if not context.arguments.no_install:
-        (installed,) = moves.install_all(context, [platform])
-        if installed.error:
-            raise installed.error
+        for installed in moves.install_all(context, jobs.platforms_of(asked)):
+            if installed.error:
+                raise installed.error
     context.on_interrupt = "the job may have been submitted; the same command typed again does not start it twice"
-    reports = jobs.submit(context.run, platform, asked, [wanted], context.out.talk)
+    reports = jobs.submit(context.run, asked, wanted, context.out.talk)
     for one in reports:
         if one.found:
             other = ", which was submitted with another command: yours was not started" if one.found == "other" else ""
@@ -55,7 +57,9 @@ def list_command(context: Context) -> int:
 
 def wait_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
-    reports = jobs.watch(context.run, asked, context.out.talk, context.arguments.timeout, _teller(context))
+    reports = watch(
+        context.run, asked, context.out.talk, context.arguments.timeout, _teller(context), _retries(asked, context)
+    )
     open_ones = ", ".join(one.job for one in reports if not one.ended and not one.error)
     late = TimedOutHere(f"not ended in time: {open_ones}", "They go on; wait again to see their end.")
     context.out.reports(context.run.run_id, reports, late if open_ones else None)
@@ -66,12 +70,12 @@ def wait_command(context: Context) -> int:
 def logs_command(context: Context) -> int:
     stream = "err" if context.arguments.err else "out"
 
-    def show(job: str, which: str, data: bytes) -> None:
-        if which == stream:
-            context.out.job_output(job, "out", data)
+    def show(job: str, _stream: str, data: bytes) -> None:
+        context.out.job_output(job, "out", data)
 
     (asked,) = context.asked([context.arguments.job])
-    (told,) = jobs.watch(context.run, [asked], context.out.talk, 0.0, None, show)
+    seconds = None if context.arguments.follow else 0.0
+    (told,) = watch(context.run, [asked], context.out.talk, seconds, Viewer(output=show, streams=(stream,)))
     context.out.document(
         {
             "run": context.run.run_id,
@@ -85,9 +89,19 @@ def logs_command(context: Context) -> int:
     return 0
 
 
-def _teller(context: Context):  # type: ignore[no-untyped-def]
+def _teller(context: Context) -> Viewer:
     def on_report(now: Report) -> None:
         if not now.ended:
             context.out.tell(line_of(now))
 
-    return on_report
+    def on_retry(failed: Report, retry: int, retries: int) -> None:
+        context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+
+    return Viewer(on_report, on_retry)
+
+
+def _retries(asked: list[Asked], context: Context) -> dict[str, Wanted]:
+    """The jobs that run.yaml wants to be tried again when they fail."""
+    settings = context.run.settings.jobs
+    found = [one for one in asked if one.job in settings and settings[one.job].retries]
+    return {one.job: from_settings(settings[one.job], (one.platform,)) for one in found}

@@ -48,7 +48,7 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
 
 
 def fetch_command(context: Context) -> int:
-    paths = tuple(checked(path) for path in context.arguments.paths)
+    paths = (*context.run.settings.fetch, *(checked(path) for path in context.arguments.paths))
     errors: list[RemoteInstallError] = []
     for platform in context.platforms or _with_jobs(context):
         try:

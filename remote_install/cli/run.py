@@ -8,91 +8,144 @@ from remote_install import jobs, report
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
 from remote_install.cli.context import Context
-from remote_install.cli.output import line_of
-from remote_install.install import checked
-from remote_install.jobs import Asked, Wanted
+from remote_install.cli.output import line_of, worst
+from remote_install.cli.prefixed import Prefixed
+from remote_install.install import Installed, checked
+from remote_install.jobs import Asked
 from remote_install.report import Report
+from remote_install.wanted import Wanted
+from remote_install.watch import Viewer, watch
 from transfer.errors import RemoteInstallError, TimedOutHere, WouldDoHarm
-from transfer.platforms import Platform
 
 
 def run(context: Context) -> int:
-    """Returns the exit code: 0 only if the job succeeded and all else was done."""
-    platform, wanted = context.one_platform(), Wanted(context.job_name(), context.command())
-    paths = tuple(checked(path) for path in context.arguments.fetch)
+    """Returns the exit code: 0 only if every job succeeded and all else was done."""
+    wanted = context.wanted()
+    paths = (*context.run.settings.fetch, *(checked(path) for path in context.arguments.fetch))
     context.on_interrupt = "nothing was submitted"
-    (asked,) = jobs.take(context.run, platform, [wanted.name], context.arguments.again)
+    asked = jobs.take(context.run, wanted, context.arguments.again)
     context.run.remember_fetched(paths)
-    (installed,) = moves.install_all(context, [platform])
-    if installed.error:
-        raise installed.error
-    context.on_interrupt = f"the job may have been submitted. To see: {_again(context, 'poll', wanted.name)}"
-    (submitted,) = jobs.submit(context.run, platform, [asked], [wanted], context.out.talk)
-    if submitted.error:
-        context.out.reports(context.run.run_id, [submitted])
-        return OURS if context.arguments.exit_with_job_code else submitted.error.exit_code
-    context.out.tell(line_of(submitted))
-    _refuse_other(submitted)
-    context.on_interrupt = f"the job goes on. To pick it up: {_again(context, 'wait', wanted.name)}"
-    last = _follow(context, asked, submitted)
-    context.on_interrupt = f"the job has ended. To fetch again: {_again(context, 'fetch', *paths)}"
-    error = last.error or _fetch(context, platform, paths, installed.run_dir)
-    code = _finish(context, last, error)
-    jobs.acknowledge(context.run, [last], [asked])
+    installed = moves.install_all(context, jobs.platforms_of(asked))
+    names = [one.name for one in wanted]
+    context.on_interrupt = f"the jobs may have been submitted. To see: {_again(context, 'poll', *names)}"
+    submitted = _submit(context, asked, wanted, installed)
+    context.on_interrupt = f"the jobs go on. To pick them up: {_again(context, 'wait', *names)}"
+    last = _follow(context, asked, submitted, wanted)
+    context.on_interrupt = f"the jobs have ended. To fetch again: {_again(context, 'fetch', *paths)}"
+    errors = _fetch(context, asked, submitted, paths, installed)
+    code = _finish(context, last, errors)
+    jobs.acknowledge(context.run, last, asked)
     return code
 
 
-def _refuse_other(submitted: Report) -> None:
-    if submitted.found == "other":
-        raise WouldDoHarm(
-            f"job {submitted.job} was found, submitted with another command, and its end was not reported here yet: "
-            "yours was not started",
-            f"Wait for it with `remote-install wait RUN {submitted.job}`, or give yours another --name.",
-        )
+def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
+    """A report of each job, in their order; those whose install target failed are not submitted."""
+    failed = {one.platform.install_target: one.error for one in installed if one.error}
+    ready = [(one, job) for one, job in zip(asked, wanted) if one.platform.install_target not in failed]
+    done = jobs.submit(context.run, [one for one, _ in ready], [job for _, job in ready], context.out.talk)
+    by_job = {told.job: _refused_other(told) for told in done}
+    for told in by_job.values():
+        context.out.tell(line_of(told))
+        if told.job_id and told.found == "same":
+            context.out.tell(f"{told.job}: found again, not started again")
+    for one in asked:
+        error = failed.get(one.platform.install_target)
+        if error:
+            by_job[one.job] = report.not_told(one.job, one.platform, error)
+    return [by_job[one.job] for one in asked]
 
 
-def _follow(context: Context, asked: Asked, submitted: Report) -> Report:
-    """The job's last report; its output is shown meanwhile."""
-    told = {submitted.state}
+def _refused_other(told: Report) -> Report:
+    if told.found != "other":
+        return told
+    error = WouldDoHarm(
+        f"job {told.job} was found, submitted with another command, and its end was not reported here yet: "
+        "yours was not started",
+        f"Wait for it with `remote-install wait RUN {told.job}`, or give yours another --name.",
+    )
+    return report.with_error(told, error)
+
+
+def _follow(context: Context, asked: list[Asked], submitted: list[Report], wanted: list[Wanted]) -> list[Report]:
+    """The last report of each job; the output is shown meanwhile. asked: as watch leaves it."""
+    told_states = {(one.job, one.state) for one in submitted}
+    several = len(asked) > 1
+    output = Prefixed(context.out.job_output) if several else None
 
     def on_report(now: Report) -> None:
-        if not now.ended and now.state not in told:
+        if now.ended and output:
+            output.end(now.job)
             context.out.tell(line_of(now))
-        told.add(now.state)
+        elif not now.ended and (now.job, now.state) not in told_states:
+            context.out.tell(line_of(now))
+        told_states.add((now.job, now.state))
 
-    one = Asked(asked.job, asked.platform, asked.token, submitted.number, known=True)
-    if submitted.job_id and submitted.found == "same":
-        context.out.tell(f"{submitted.job}: found again, not started again")
-    (last,) = jobs.watch(
-        context.run, [one], context.out.talk, context.arguments.timeout, on_report, context.out.job_output
-    )
-    return last
+    def on_retry(failed: Report, retry: int, retries: int) -> None:
+        context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+        told_states.difference_update({(failed.job, "running"), (failed.job, "submitted")})
+
+    watched = [
+        Asked(one.job, one.platform, one.token, told.number, known=True)
+        for one, told in zip(asked, submitted)
+        if not told.error
+    ]
+    viewer = Viewer(on_report, on_retry, output or context.out.job_output, ("out", "err"))
+    by_name = {job.name: job for job in wanted}
+    last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
+    if not several and not submitted[0].error:
+        context.out.tell(line_of(last[0]))
+    tokens = {one.job: one for one in watched}
+    asked[:] = [tokens.get(one.job, one) for one in asked]
+    by_job = {one.job: one for one in last}
+    return [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
 
 
 def _fetch(
-    context: Context, platform: Platform, paths: tuple[str, ...], run_dir: str | None
-) -> RemoteInstallError | None:
-    try:
-        moves.fetch_from(context, platform, paths, run_dir)
-    except RemoteInstallError as error:
-        return error
-    return None
+    context: Context, asked: list[Asked], submitted: list[Report], paths: tuple[str, ...], installed: list[Installed]
+) -> list[RemoteInstallError]:
+    """Logs and results of every job that was submitted, once for each install target."""
+    run_dirs = {one.platform.install_target: one.run_dir for one in installed}
+    started = [one.platform for one, told in zip(asked, submitted) if not told.error]
+    errors = []
+    for platform in {platform.install_target: platform for platform in started}.values():
+        try:
+            moves.fetch_from(context, platform, paths, run_dirs.get(platform.install_target))
+        except RemoteInstallError as error:
+            errors.append(error)
+    return errors
 
 
-def _finish(context: Context, last: Report, error: RemoteInstallError | None) -> int:
+def _finish(context: Context, last: list[Report], errors: list[RemoteInstallError]) -> int:
     out = context.out
-    if not last.ended and error is None:
-        error = TimedOutHere(
-            f"job {last.job} has not ended after {context.arguments.timeout:.0f} s: {last.state}",
-            f"It goes on. To wait for it: {_again(context, 'wait', last.job)}",
+    late = [one for one in last if not one.ended and not one.error]
+    if late:
+        errors.append(
+            TimedOutHere(
+                f"{_names(late)} not ended after {context.arguments.timeout:.0f} s: {late[0].state}",
+                f"To wait for it: {_again(context, 'wait', *(one.job for one in late))}",
+            )
         )
-    out.tell(line_of(last))
-    out.document({"run": context.run.run_id, "jobs": [last.as_json()], "error": error.as_json() if error else None})
-    if error is not None:
+    told = list({id(one.error): one.error for one in last if one.error}.values())
+    every = [*told, *errors]
+    jobs_json = [one.as_json() for one in last]
+    out.document({"run": context.run.run_id, "jobs": jobs_json, "error": worst(list(every))})
+    for error in every:
         out.error(error)
     if context.arguments.exit_with_job_code:
-        return OURS if error is not None or last.exit_code is None else last.exit_code
-    return max(report.exit_code([last]), error.exit_code if error else 0)
+        return _code_of_first(last, bool(every))
+    return max([report.exit_code(last), *(error.exit_code for error in every)])
+
+
+def _names(reports: list[Report]) -> str:
+    return f"job {reports[0].job} has" if len(reports) == 1 else f"{len(reports)} jobs have"
+
+
+def _code_of_first(last: list[Report], troubled: bool) -> int:
+    """The code of the first job that failed; ours when any error is ours."""
+    failed = [one.exit_code for one in last if one.failed]
+    if troubled or None in failed:
+        return OURS
+    return next((code for code in failed if code), 0)
 
 
 def _again(context: Context, command: str, *words: str) -> str:

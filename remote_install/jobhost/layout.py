@@ -86,6 +86,11 @@ class JobDirectory(NamedTuple):
         return self._file(b"job.gone")
 
     @property
+    def kill(self) -> bytes:
+        """Symbolic link, made by kill: somebody asked to end this try."""
+        return self._file(b"job.kill")
+
+    @property
     def out(self) -> bytes:
         return self._file(b"job.out")
 

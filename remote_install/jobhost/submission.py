@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import List, NamedTuple
+from typing import Dict, List, NamedTuple
 
 from . import processes, status
 from .files import open_regular, write
@@ -87,7 +87,7 @@ def _alive(look: Look) -> bool:
 def _start(request: Json, run_dir: bytes, name: str, job: JobDirectory, argv: List[str], wrapper: bytes) -> None:
     tag = tag_of(request["uuid"], name, job.number)
     write(job.script, script(request["run"], run_dir, name, job, argv, wrapper))
-    job_id = background.submit(job, tag)
+    job_id = background.submit(job, tag, _secrets(request))
     here = processes.here()
     fields = processes.stat_fields(int(job_id)) or ["?"] * 20
     lines = [
@@ -98,6 +98,15 @@ def _start(request: Json, run_dir: bytes, name: str, job: JobDirectory, argv: Li
         "PROCESS=process %s %s %s %s %s" % (here.host, job_id, fields[19], here.boot, here.namespace),
     ]
     write(job.submit, "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+def _secrets(request: Json) -> Dict[str, str]:
+    """Variables for the environment of what submits the job: they are in no file and in no argument list."""
+    found = request.get("secrets") or {}
+    for name in found:
+        text(found, name, "[^\0]*")
+        text({"a secret's name": name}, "a secret's name", "[A-Za-z_][A-Za-z0-9_]*")
+    return dict(found)
 
 
 def tag_of(uuid: str, name: str, number: int) -> str:

@@ -7,22 +7,23 @@ from typing import Dict
 from ..layout import JobDirectory
 from ..processes import Here, Table, parse_identity
 from ..status import GONE, NOT_ASKED, RUNNING, Answer, Facts
+from ..wire import to_bytes, to_text
 
 NAME = "background"
 OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "SSH_AUTH_SOCK")
 
 
-def submit(job: JobDirectory, tag: str) -> str:
+def submit(job: JobDirectory, tag: str, secrets: Dict[str, str]) -> str:
     """Start the job wrapper and return its process id. Raises OSError when no process can be made.
 
-    tag: shown by ps, so that a person sees whose process it is.
+    tag: shown by ps, so that a person sees whose process it is. secrets: variables that only the job's processes see.
     """
     process = subprocess.Popen(
         ["/bin/sh", job.script, tag],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=_environment(secrets),
         start_new_session=True,
     )
     process.returncode = 0  # it outlives us: no warning that nobody waited for it
@@ -49,5 +50,7 @@ def job_id(facts: Facts) -> str:
     return str(identity.pid) if identity else facts.submit.get("JOB_ID", "")
 
 
-def _environment() -> Dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in OF_THE_LOGIN}
+def _environment(secrets: Dict[str, str]) -> Dict[bytes, bytes]:
+    kept = {name: value for name, value in os.environb.items() if to_text(name) not in OF_THE_LOGIN}
+    kept.update({to_bytes(name): to_bytes(value) for name, value in secrets.items()})
+    return kept

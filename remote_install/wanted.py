@@ -1,0 +1,68 @@
+"""What is to be run as a job: its command, in the shell, with init script and environment, as one argument list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from remote_install.run_yaml import JobSettings, Line
+from transfer.errors import ConfigError
+from transfer.platforms import Platform
+
+# env(1) takes a word with = for a variable, also where the program should stand.
+PROGRAM = ("/bin/sh", "-c", 'exec "$@"', "sh")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A job to be submitted. candidates: the platforms that it may run on, the first choice first."""
+
+    name: str
+    command: Line
+    candidates: tuple[Platform, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    retries: int = 0
+
+    def argv(self, platform: Platform) -> tuple[str, ...]:
+        """The argument list on `platform`."""
+        return argument_list(self.command, platform, {**platform.environment, **self.environment})
+
+
+def from_settings(job: JobSettings, candidates: tuple[Platform, ...]) -> Wanted:
+    """A job of run.yaml."""
+    return Wanted(job.name, job.command, candidates, job.environment, job.retries)
+
+
+def argument_list(command: Line, platform: Platform, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What is started: env with the variables, the platform's shell where it is needed, the command.
+
+    >>> hpc = Platform("hpc", ("login1",), "hpc")
+    >>> argument_list("./train.sh | tee log", hpc, {})
+    ('sh', '-c', './train.sh | tee log')
+    >>> argument_list(("./train.sh", "a b"), hpc, {"SEED": "1"})
+    ('env', 'SEED=1', './train.sh', 'a b')
+    """
+    argv = _in_shell(command, platform.shell, platform.init_script)
+    if not environment:
+        return argv
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    return ("env", *variables, *(PROGRAM if "=" in argv[0] else ()), *argv)
+
+
+def _in_shell(command: Line, shell: tuple[str, ...], init_script: str) -> tuple[str, ...]:
+    if isinstance(command, str):
+        return (*shell, "-c", f"{init_script}\n{command}" if init_script else command)
+    if init_script:
+        return (*shell, "-c", f'{init_script}\nexec "$@"', shell[0], *command)
+    return command
+
+
+def secrets(platform: Platform, environ: Mapping[str, str]) -> dict[str, str]:
+    """The values of the variables that hosts.yaml names as secrets. Raises ConfigError when one is not set here."""
+    missing = [name for name in platform.secrets if name not in environ]
+    if missing:
+        raise ConfigError(
+            f"the secret {missing[0]} of platform {platform.name} is not set on this machine",
+            f"Export {missing[0]}, or take it out of `secrets` in hosts.yaml.",
+        )
+    return {name: environ[name] for name in platform.secrets}
