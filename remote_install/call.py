@@ -217,7 +217,7 @@ def _send_program(platform: Platform, host: str, talk: Talk) -> None:
         path = os.path.join(folder, program.name)
         with open(path, "wb") as file:
             file.write(program.data)
-        command = rsync.push(platform, host, path, f"{bundle.FOLDER}/")
+        command = rsync.push(platform, host, (path,), f"{bundle.FOLDER}/")
         transfer(platform, host, command, talk.tell, talk.command)
 
 

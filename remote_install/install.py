@@ -201,7 +201,7 @@ def fetch(
     there = run_dir or hello(run, platform, talk)
     names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
     options = ("--safe-links", "--no-devices", "--no-specials", *LOGS)
-    command = rsync.pull(
+    command = rsync.pull_names(
         platform, platform.hosts[0], f"{there}/", "./", (JOBS.encode() + b"/", *names), options, run.path
     )
     return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)

@@ -38,7 +38,7 @@ SSH = PROMISES + DEFAULTS
 PLAIN = Platform("hpc", ("login1",), "hpc")
 OWN = Platform(
     *("hpc", ("login1",), "hpc"),
-    ssh=Ssh(("ssh",), "me", 22, "/k/id of me", "gate", 10, {"ProxyCommand": "nc 'a' %h"}),
+    ssh=Ssh(("ssh",), "me", 22, "/k/id of me", "gate", 10, options={"ProxyCommand": "nc 'a' %h"}),
     rsync=Rsync(("nice", "rsync"), ("--bwlimit=1m", "-z")),
 )
 OWN_SSH = PROMISES + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc ''a'' %h'" + DEFAULTS
@@ -48,26 +48,26 @@ OWN_SSH = PROMISES + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc 
     ("command", "golden"),
     [
         (
-            rsync.push(PLAIN, "login1", "a", "b/"),
-            Command(("rsync", *ALWAYS, "-e", SSH, "--", "a", "login1:b/")),
+            rsync.push(PLAIN, "login1", ("a", "b:c"), "b/"),
+            Command(("rsync", *ALWAYS, "-e", SSH, "--", "./a", "./b:c", "login1:b/")),
         ),
         (
-            rsync.push(PLAIN, "me@fe80::1", "./", "/r/x y/", ("--delay-updates", "--exclude=a b"), "/here"),
+            rsync.push(PLAIN, "me@fe80::1", ("./",), "/r/x y/", ("--delay-updates", "--exclude=a b"), "/here"),
             Command(
                 ("rsync", *ALWAYS, "--delay-updates", "--exclude=a b", "-e", SSH, "--", "./", "me@[fe80::1]:/r/x y/"),
                 cwd="/here",
             ),
         ),
         (
-            rsync.push(OWN, "::1", "-odd", "~/x", ("-n",)),
-            Command(("nice", "rsync", *ALWAYS, "-n", "--bwlimit=1m", "-z", "-e", OWN_SSH, "--", "-odd", "[::1]:~/x")),
+            rsync.push(OWN, "::1", ("-odd",), "~/x", ("-n",)),
+            Command(("nice", "rsync", *ALWAYS, "-n", "--bwlimit=1m", "-z", "-e", OWN_SSH, "--", "./-odd", "[::1]:~/x")),
         ),
         (
-            rsync.pull(PLAIN, "login1", "/r/", "./", ()),
+            rsync.pull_names(PLAIN, "login1", "/r/", "./", ()),
             Command(("rsync", *ALWAYS, "--from0", "--files-from=-", "-e", SSH, "--", "login1:/r/", "./")),
         ),
         (
-            rsync.pull(OWN, "a@b", "/r/", "./", (b"#a", b";b", b"-c", b"n\nl", b"\xff"), ("--safe-links",), "/w"),
+            rsync.pull_names(OWN, "a@b", "/r/", "./", (b"#a", b";b", b"-c", b"n\nl", b"\xff"), ("--safe-links",), "/w"),
             Command(
                 (
                     *("nice", "rsync", *ALWAYS, "--from0", "--files-from=-", "--safe-links", "--bwlimit=1m", "-z"),
@@ -131,7 +131,7 @@ def test_rsync_gives_any_words_to_the_remote_shell_unchanged(shell: str, words: 
 def test_rsync_gives_an_odd_host_to_the_remote_shell_as_ssh_wants_it(shell: str, host: str, tail: list[str]) -> None:
     source = os.path.join(os.path.dirname(shell), "source")
     os.mkdir(source)
-    command = rsync.push(Platform("p", (host,), "p", ssh=Ssh((shell,))), host, source + "/", "x/")
+    command = rsync.push(Platform("p", (host,), "p", ssh=Ssh((shell,))), host, (source + "/",), "x/")
     execute.run(command)
     with open(os.path.join(os.path.dirname(shell), "argv"), encoding="utf-8") as file:
         argv = json.load(file)

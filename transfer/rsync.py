@@ -28,13 +28,30 @@ class Changes:
 
 
 def push(
+    platform: Platform,
+    host: str,
+    sources: tuple[str, ...],
+    target: str,
+    options: tuple[str, ...] = (),
+    cwd: str | None = None,
+) -> Command:
+    """`sources` here (a trailing slash means what rsync means) to the path `target` on `host`.
+
+    cwd: what a relative source starts from; so a run directory's own path may be any bytes.
+    """
+    return _command(platform, options, (*map(_local, sources), f"{_bracketed(host)}:{target}"), cwd=cwd)
+
+
+def pull(
     platform: Platform, host: str, source: str, target: str, options: tuple[str, ...] = (), cwd: str | None = None
 ) -> Command:
-    """What `source` holds (its trailing slash means what rsync means) to the path `target` on `host`.
+    """The path `source` on `host` (a trailing slash means what rsync means) into `target` here."""
+    return _command(platform, options, (f"{_bracketed(host)}:{source}", _local(target)), cwd=cwd)
 
-    cwd: what a relative `source` starts from; so a run directory's own path may be any bytes.
-    """
-    return _command(platform, options, (source, f"{_bracketed(host)}:{target}"), cwd=cwd)
+
+def _local(path: str) -> str:
+    """A path here that rsync takes for nothing else: of `a:b` it would ask the host a (rsync(1), GENERAL)."""
+    return path if path.startswith(("/", "./")) else f"./{path}"
 
 
 def push_names(
@@ -50,7 +67,7 @@ def push_names(
     return _command(platform, (*NAMED, *options), (source, f"{_bracketed(host)}:{target}"), _listing(names), cwd)
 
 
-def pull(
+def pull_names(
     platform: Platform,
     host: str,
     source: str,
@@ -73,7 +90,7 @@ def _listing(names: tuple[bytes, ...]) -> bytes:
 def _command(
     platform: Platform,
     options: tuple[str, ...],
-    ends: tuple[str, str],
+    ends: tuple[str, ...],
     stdin: bytes = b"",
     cwd: str | None = None,
 ) -> Command:

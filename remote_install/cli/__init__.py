@@ -108,6 +108,8 @@ def _command(name: str) -> Callable[..., int]:
         "run": run,
         "install": moves.install_command,
         "fetch": moves.fetch_command,
+        "push": moves.push_command,
+        "pull": moves.pull_command,
         "submit": looks.submit_command,
         "poll": looks.poll_command,
         "wait": looks.wait_command,

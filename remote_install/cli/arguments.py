@@ -15,7 +15,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("clean", "active", "push", "pull", "check", "platforms", "schema", "init", "gate")
+NOT_YET = ("clean", "active", "check", "platforms", "schema", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--time-limit",
@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     _add_submit(command)
     _add_looks(command)
     _add_fetch(command)
+    _add_copies(command)
     command("demo", "show it all on throw-away job hosts on this machine", "")
     return top
 
@@ -164,6 +165,15 @@ def _add_fetch(command) -> None:  # type: ignore[no-untyped-def]
     _run(p)
     p.add_argument("paths", nargs="*", metavar="PATH", help="relative to the run directory")
     _platforms(p, "from there; else from where the jobs are; repeats")
+
+
+def _add_copies(command) -> None:  # type: ignore[no-untyped-def]
+    p = command("push", "send files or folders to a job host", "SRC... PLATFORM:PATH")
+    p.add_argument("sources", nargs="+", metavar="SRC", help="here; a trailing slash means what rsync means")
+    p.add_argument("there", metavar="PLATFORM:PATH", help="a relative PATH starts in the run root")
+    p = command("pull", "get a file or folder from a job host", "PLATFORM:PATH DEST")
+    p.add_argument("there", metavar="PLATFORM:PATH", help="a relative PATH starts in the run root")
+    p.add_argument("target", metavar="DEST", help="here")
 
 
 def _run(p: argparse.ArgumentParser) -> None:

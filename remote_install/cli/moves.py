@@ -1,16 +1,18 @@
-"""The commands that move files: install, fetch."""
+"""The commands that move files: install, fetch, push, pull."""
 
 from __future__ import annotations
 
 import time
+from typing import Callable
 
-from remote_install import record
+from remote_install import copy, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.install import Installed, checked, fetch, install
 from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
+from transfer.rsync import Changes
 
 
 def install_command(context: Context) -> int:
@@ -65,8 +67,41 @@ def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...], run
     began = time.monotonic()
     changes = fetch(context.run, platform, paths, context.out.talk, run_dir)
     spent = time.monotonic() - began
-    what = f"{count(changes.files, 'file')}, {amount(changes.bytes_sent)}"
-    context.out.tell(f"fetched {what}, from {platform.name} in {spent:.1f} s")
+    context.out.tell(f"fetched {_amounts(changes)}, from {platform.name} in {spent:.1f} s")
+
+
+def push_command(context: Context) -> int:
+    platform, path = copy.place(context.arguments.there, context.known_platforms)
+    sources = tuple(context.arguments.sources)
+    return _copied(context, platform, "pushed", "to", lambda: copy.push(sources, platform, path, context.out.talk))
+
+
+def pull_command(context: Context) -> int:
+    platform, path = copy.place(context.arguments.there, context.known_platforms)
+    target = context.arguments.target
+    return _copied(context, platform, "pulled", "from", lambda: copy.pull(platform, path, target, context.out.talk))
+
+
+def _copied(context: Context, platform: Platform, done: str, word: str, copied: Callable[[], Changes]) -> int:
+    began = time.monotonic()
+    changes = copied()
+    spent = time.monotonic() - began
+    context.out.tell(f"{done} {_amounts(changes)}, {word} {platform.name} in {spent:.1f} s")
+    context.out.document(
+        {
+            "platform": platform.name,
+            "host": platform.hosts[0],
+            "files": changes.files,
+            "bytes": changes.bytes_sent,
+            "seconds": round(spent, 3),
+            "error": None,
+        }
+    )
+    return 0
+
+
+def _amounts(changes: Changes) -> str:
+    return f"{count(changes.files, 'file')}, {amount(changes.bytes_sent)}"
 
 
 def _with_jobs(context: Context) -> list[Platform]:

@@ -1,4 +1,4 @@
-"""What the client may ask for: hello, install, submit, poll, watch, kill."""
+"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from .killing import kill as kill_job
 from .layout import JobDirectory
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
-from .wire import HEARTBEAT, PROTOCOL, Client, Json, Refusal, number, text, to_text
+from .wire import HEARTBEAT, PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
@@ -32,6 +32,15 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
         run_dir=to_text(run_dir),
         exists=os.path.isdir(run_dir),
     )
+
+
+def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
+    """The absolute path of `path`, which starts in the run root. make: with the folder that it lies in."""
+    path = os.path.expanduser(to_bytes(text(request, "path", "[^\0]*")))
+    full = os.path.join(layout.run_root(text(request, "run_root")), path)
+    if request.get("make") is True:
+        os.makedirs(os.path.dirname(full.rstrip(b"/")) or b"/", exist_ok=True)
+    client.say("path", path=to_text(full))
 
 
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
@@ -212,5 +221,6 @@ VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
     "kill": kill,
     "submit": submit,
     "poll": poll,
+    "resolve": resolve,
     "watch": watch,
 }

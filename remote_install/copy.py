@@ -1,0 +1,62 @@
+"""Plain transfers: what has nothing to do with a run, to a path on a job host or from one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from remote_install.call import call
+from remote_install.talk import Talk
+from transfer import rsync
+from transfer.errors import HostUnsuitable, UsageError
+from transfer.platforms import Platform, Platforms
+from transfer.rsync import Changes
+from transfer.sync import transfer
+
+# A broken transfer goes on where it was; no file is ever seen half: the part lies in a folder beside it.
+OPTIONS = ("--partial-dir=.remote-install-partial",)
+
+
+def place(text: str, platforms: Platforms) -> tuple[Platform, str]:
+    """PLATFORM:PATH in its parts. Raises UsageError when it has no colon, ConfigError for an unknown platform."""
+    colons = [at for at, letter in enumerate(text) if letter == ":"]
+    if not colons or "\0" in text:
+        raise UsageError(f"{text!r} names no platform", "Write PLATFORM:PATH; a relative PATH starts in the run root.")
+    # A platform's name may hold colons itself: the longest that there is counts.
+    at = next((at for at in reversed(colons) if text[:at] in platforms.given), colons[0])
+    return platforms.get(text[:at]), text[at + 1 :]
+
+
+def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) -> Changes:
+    """`sources` here to `path` on the host of `platform`. Raises UsageError, HostError or TransferError."""
+    for source in sources:
+        if not os.path.lexists(source.rstrip("/") or "/"):
+            raise UsageError(f"{source}: there is no such file or folder here")
+    target = _resolved(platform, path, talk, make=True)
+    command = rsync.push(platform, platform.hosts[0], sources, target, OPTIONS)
+    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+
+
+def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
+    """`path` on the host of `platform` into `target` here. Raises UsageError, HostError or TransferError."""
+    folder = os.path.dirname(os.path.abspath(target))
+    if not os.path.isdir(folder):
+        raise UsageError(f"{target}: there is no folder {folder} here", "Make it first.")
+    source = _resolved(platform, path, talk, make=False)
+    command = rsync.pull(platform, platform.hosts[0], source, target, (*OPTIONS, "--no-devices", "--no-specials"))
+    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+
+
+def _resolved(platform: Platform, path: str, talk: Talk, make: bool) -> str:
+    """The absolute path there: only the job host knows its home directory and its variables."""
+    if path.startswith("/"):
+        return path
+    replies: list[dict[str, Any]] = []
+    request = {"run_root": platform.run_root, "path": path, "make": make}
+    call(platform, "resolve", lambda: request, replies.append, talk)
+    found = replies[0].get("path") if replies else None
+    told = isinstance(found, str) and found.startswith("/") and "\0" not in found
+    if not told or not (path.startswith("~") or str(found).endswith(f"/{path}")):
+        host = platform.hosts[0]
+        raise HostUnsuitable(f"{host}: it does not say where {path} is", "Name an absolute path.", host)
+    return str(found)
