@@ -177,7 +177,8 @@ class _Walk:
 
     def table(self, node: yaml.Node, key: Key, label: str) -> dict[str, Any]:
         values = {}
-        for name, (name_node, value_node) in self.entries(node, key, label).items():
+        entries = self.entries(node, key, label)
+        for name, (name_node, value_node) in entries.items():
             path = f"{label}.{shown(name)}" if label else shown(name)
             self.places[path] = name_node.start_mark
             if name not in key.keys:
@@ -185,7 +186,7 @@ class _Walk:
             else:
                 values[name] = self.value(value_node, key.keys[name], path)
         missing = [name for name, below in key.keys.items() if below.required and name not in values]
-        if missing:
+        if missing and not entries.keys() - key.keys.keys():  # else it is there, but misspelt
             message = f"{label or 'the file'}: `{missing[0]}` is missing"
             self.file.add(Mistake(node.start_mark, message, f"Add a line `{missing[0]}: ...`."))
         return values
