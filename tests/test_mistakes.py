@@ -25,7 +25,7 @@ MISTAKES = [
     (
         "hosts",
         "platforms:\n  hpc: {ssh: {port: ssh}}",
-        "2:20",
+        "2:21",
         "expected a whole number from 1 to 65535",
         "Write digits",
     ),
