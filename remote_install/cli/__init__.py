@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import Callable
 
 from remote_install.cli import arguments
 from transfer.errors import RemoteInstallError, TransferError, UsageError

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import re
-from typing import NoReturn
+import sys
 
 from transfer import durations
 from transfer.errors import UsageError
+
+TYPE_CHECKING = False  # typing's own, without the import of typing: that takes longer than all of ours
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 OURS = 125  # what `run --exit-with-job-code` gives for any error of ours
 EPILOG = """\
@@ -61,7 +67,10 @@ def seconds(text: str) -> float:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of everything before `--`."""
-    everywhere = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    width = _columns() - 2
+    plain = functools.partial(argparse.HelpFormatter, width=width)
+    as_written = functools.partial(argparse.RawDescriptionHelpFormatter, width=width)
+    everywhere = _Parser(add_help=False, argument_default=argparse.SUPPRESS, formatter_class=plain)
     everywhere.add_argument("--hosts", metavar="FILE", help="the hosts.yaml to use")
     everywhere.add_argument("--json", action="store_true", help="one JSON document on stdout")
     everywhere.add_argument("-v", "--verbose", action="store_true", help="show every command that is run")
@@ -71,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         prog="remote-install",
         parents=[everywhere],
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=as_written,
         description="Run directories on job hosts, jobs submitted there, the truth about how they went, results back.",
         epilog=EPILOG,
     )
@@ -86,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
             usage=f"remote-install {name} {usage}",
             parents=[everywhere],
             allow_abbrev=False,
+            formatter_class=plain,
         )
 
     _add_run(command)
@@ -96,6 +106,17 @@ def parser() -> argparse.ArgumentParser:
     _add_copies(command)
     command("demo", "show it all on throw-away job hosts on this machine", "")
     return top
+
+
+def _columns() -> int:
+    """How wide a help text may be. Left to itself argparse asks shutil, whose import takes longer than all of ours."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _add_run(command) -> None:  # type: ignore[no-untyped-def]

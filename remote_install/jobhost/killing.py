@@ -76,8 +76,8 @@ def _signal(identity: Identity, number: int, spare: Optional[int]) -> None:
         try:
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)  # one that was stopped hears nothing else
-        except ProcessLookupError:
-            pass
+        except (ProcessLookupError, PermissionError):
+            pass  # it has gone, or became another user's, as with sudo: the others are ended all the same
 
 
 def _gone(identity: Identity, seconds: float) -> bool:
