@@ -16,6 +16,7 @@ OF_OURS = {
     "remote_install.cli",
     "remote_install.cli.arguments",
     "transfer",
+    "transfer.durations",
     "transfer.errors",
 }
 EXPENSIVE = {

@@ -101,7 +101,7 @@ def _command(name: str) -> Callable[..., int]:
         from remote_install.cli.demo import demo
 
         return demo
-    from remote_install.cli import looks, moves
+    from remote_install.cli import looks, moves, settings
     from remote_install.cli.run import run
 
     functions = {
@@ -116,6 +116,8 @@ def _command(name: str) -> Callable[..., int]:
         "logs": looks.logs_command,
         "kill": looks.kill_command,
         "list": looks.list_command,
+        "schema": settings.schema_command,
+        "platforms": settings.platforms_command,
     }
     return functions[name]
 

@@ -21,7 +21,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("clean", "active", "check", "platforms", "schema", "init", "gate")
+NOT_YET = ("clean", "active", "check", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--time-limit",
@@ -104,6 +104,9 @@ def parser() -> argparse.ArgumentParser:
     _add_looks(command)
     _add_fetch(command)
     _add_copies(command)
+    command("platforms", "the platforms and groups of hosts.yaml", "")
+    p = command("schema", "the JSON Schema of hosts.yaml and run.yaml, for editors", "[hosts.yaml | run.yaml]")
+    p.add_argument("file", nargs="?", choices=("hosts.yaml", "run.yaml"), metavar="FILE", help="just this one's")
     command("demo", "show it all on throw-away job hosts on this machine", "")
     return top
 
