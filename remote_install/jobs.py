@@ -80,7 +80,8 @@ def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Ta
 
 
 def _submission(one: Asked, job: Wanted) -> dict[str, Any]:
-    return {**one.as_request(), "argv": list(job.argv(one.platform)), "known": one.known, "again": one.again}
+    fields = {"argv": list(job.argv(one.platform)), "known": one.known, "again": one.again}
+    return {**one.as_request(), **fields, "time_limit": None if job.time_limit is None else int(job.time_limit)}
 
 
 def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:

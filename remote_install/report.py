@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from remote_install.jobhost.layout import JOB_NAME
-from remote_install.jobhost.status import ENDED, TIME
+from remote_install.jobhost.status import ENDED, MAX_MESSAGES, TIME
 from transfer.errors import ConnectionLost, HostUnreachable, HostUnsuitable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
@@ -97,6 +97,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         finished_at=_matching(TIME, reply.get("finished_at")),
         found=str(reply.get("found") or ""),
         kill_asked=reply.get("kill_asked") is True,
+        messages=_messages(reply.get("messages")),
     )
 
 
@@ -138,6 +139,11 @@ def exit_code(reports: list[Report]) -> int:
     """
     errors = [report.error.exit_code for report in reports if report.error]
     return max(errors) if errors else int(any(report.failed for report in reports))
+
+
+def _messages(value: object) -> tuple[str, ...]:
+    texts = value[-MAX_MESSAGES:] if isinstance(value, list) else []
+    return tuple(text for text in map(_printable, texts) if text)
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str | None:

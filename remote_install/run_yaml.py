@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Union
 
 from remote_install.jobhost import layout
 from transfer.errors import ConfigError
@@ -81,10 +81,6 @@ def _refuse_outside(path: str) -> Refusal:
     return f"{shown(path)} is no path of results inside the run directory", "Give it relative to that."
 
 
-def _refuse_time_limit(_value: Any) -> Refusal:
-    return "time_limit has no effect yet", "Remove it."
-
-
 def _refuse_run_id(run_id: str) -> Refusal:
     if f"/{layout.JOBS.decode()}/" not in f"/{run_id}/":
         return None
@@ -94,7 +90,7 @@ def _refuse_run_id(run_id: str) -> Refusal:
 _JOB = {
     "command": Key("what runs: any program", Kind.LINE_OR_LIST, lines=True, required=True),
     "platform": Key("a platform or a group of hosts.yaml", pattern=HOST, wanted=HOST_IN_WORDS),
-    "time_limit": Key("how long it may run", Kind.DURATION, least=1, most=366 * 86400, refuse=_refuse_time_limit),
+    "time_limit": Key("how long it may run", Kind.DURATION, least=1, most=366 * 86400),
     "directives": DIRECTIVES,
     "environment": ENVIRONMENT,
     "retries": Key("new tries after a failure", Kind.WHOLE, least=0, most=100),

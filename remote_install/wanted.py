@@ -15,13 +15,16 @@ PROGRAM = ("/bin/sh", "-c", 'exec "$@"', "sh")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A job to be submitted. candidates: the platforms that it may run on, the first choice first."""
+    """A job to be submitted. candidates: the platforms that it may run on, the first choice first. time_limit: seconds.
+    directives: for the job runner, after the platform's."""
 
     name: str
     command: Line
     candidates: tuple[Platform, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     retries: int = 0
+    time_limit: float | None = None
+    directives: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self, platform: Platform) -> tuple[str, ...]:
         """The argument list on `platform`."""
@@ -30,7 +33,7 @@ class Wanted:
 
 def from_settings(job: JobSettings, candidates: tuple[Platform, ...]) -> Wanted:
     """A job of run.yaml."""
-    return Wanted(job.name, job.command, candidates, job.environment, job.retries)
+    return Wanted(job.name, job.command, candidates, job.environment, job.retries, job.time_limit, job.directives)
 
 
 def argument_list(command: Line, platform: Platform, environment: Mapping[str, str]) -> tuple[str, ...]:

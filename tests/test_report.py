@@ -168,7 +168,14 @@ def test_a_text_that_is_none_is_left_out(value: object) -> None:
 
 
 def test_what_is_not_asked_for_is_ignored() -> None:
-    assert told(platform="evil", host="evil", messages=["x"], error={"code": 9}, more={}) == told()
+    assert told(platform="evil", host="evil", error={"code": 9}, more={}) == told()
+
+
+def test_messages_are_texts_and_not_endless() -> None:
+    assert told(messages=["done \x1b[31m1/2", 3, None, "", "next"]).messages == ("done ?[31m1/2", "next")
+    assert told(messages="text").messages == ()
+    assert told(messages=[str(number) for number in range(99)]).messages == tuple(map(str, range(49, 99)))
+    assert len(told(messages=["x" * 99_999]).messages[0]) == 2000
 
 
 @pytest.mark.parametrize(

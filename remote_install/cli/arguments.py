@@ -24,8 +24,6 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 NOT_YET = ("clean", "active", "check", "init", "gate")
 
 OPTIONS_NOT_YET = [
-    "--time-limit",
-    "--directive",
     "--on-cancel",
     "--dry-run",
     "--max-size",
@@ -63,6 +61,26 @@ def seconds(text: str) -> float:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 30m, 2h, 1d or HH:MM:SS")
     return found
+
+
+def time_limit(text: str) -> float:
+    """A time of at least a second."""
+    found = seconds(text)
+    if not found:
+        raise argparse.ArgumentTypeError("a time limit is at least 1s")
+    return found
+
+
+def directive(text: str) -> tuple[str, str]:
+    """K=V, or K for a directive without a value.
+
+    >>> directive("--ntasks=4"), directive("--exclusive")
+    (('--ntasks', '4'), ('--exclusive', ''))
+    """
+    name, _, value = text.partition("=")
+    if not re.fullmatch(r"[^\s\x00-\x1f]+", name) or not value.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no directive: K=V")
+    return name, value
 
 
 def parser() -> argparse.ArgumentParser:
@@ -126,11 +144,12 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "run",
         "install, submit, follow the log, fetch",
-        "RUN [-p PLATFORM] [--name N] [--fetch PATH]... [--timeout T] [option...] [-- COMMAND...]",
+        "RUN [-p PLATFORM] [--name N] [--time-limit T] [--fetch PATH]... [--timeout T] [option...] [-- COMMAND...]",
     )
     _run(p)
     _platforms(p, "the platform or group to run on; wins over run.yaml")
     _name(p)
+    _job(p)
     _adopt(p)
     _again(p)
     p.add_argument("--exit-with-job-code", action="store_true", help="exit as the job did; 125 for any error of ours")
@@ -157,6 +176,7 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     p.add_argument("jobs", nargs="*", metavar="JOB", help="jobs of run.yaml; all of them if none is given")
     _platforms(p, "the platform or group to run on; wins over run.yaml")
     _name(p)
+    _job(p)
     _adopt(p)
     _again(p)
     p.add_argument("--no-install", action="store_true", help="the run directory is there already")
@@ -211,6 +231,18 @@ def _platforms(p: argparse.ArgumentParser, summary: str) -> None:
 
 def _name(p: argparse.ArgumentParser) -> None:
     p.add_argument("--name", metavar="N", help="the name of the job behind `--`; default: job")
+
+
+def _job(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--time-limit", type=time_limit, metavar="T", help="end the job after T (90s, 30m, 2h, HH:MM:SS)")
+    p.add_argument(
+        "--directive",
+        action="append",
+        default=[],
+        type=directive,
+        metavar="K=V",
+        help="a directive for the job runner; repeats",
+    )
 
 
 def _adopt(p: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+from dataclasses import replace
 
 from remote_install import jobs, record
 from remote_install.cli.output import Output
@@ -56,7 +57,7 @@ class Context:
 
     def _wanted(self) -> list[Wanted]:
         if self.argv:
-            return [Wanted(self._job_name(), tuple(self.argv), self._candidates(None))]
+            return [self._as_typed(Wanted(self._job_name(), tuple(self.argv), self._candidates(None)))]
         settings = self.run.settings.jobs
         names = getattr(self.arguments, "jobs", []) or ([self.arguments.name] if self.arguments.name else [])
         unknown = [name for name in names if name not in settings]
@@ -68,7 +69,13 @@ class Context:
                 "what is to run? The job's command goes behind `--`, or into run.yaml",
                 "For instance: -p PLATFORM -- ./train.sh --epochs 3",
             )
-        return [from_settings(settings[name], self._candidates(settings[name])) for name in names or settings]
+        found = [from_settings(settings[name], self._candidates(settings[name])) for name in names or settings]
+        return [self._as_typed(one) for one in found]
+
+    def _as_typed(self, job: Wanted) -> Wanted:
+        """What is typed wins over what run.yaml says."""
+        limit = self.arguments.time_limit or job.time_limit
+        return replace(job, time_limit=limit, directives={**job.directives, **dict(self.arguments.directive)})
 
     def _candidates(self, job: JobSettings | None) -> tuple[Platform, ...]:
         """Where a job may run: -p, else what run.yaml says."""

@@ -46,6 +46,8 @@ class Output:
         """The states of jobs: a line each, or the document of the contract. also: an error that is no job's own."""
         for report in reports:
             self.result(line_of(report))
+            for message in report.messages:
+                self.result(f"  {report.job} says: {message}")
         fields: dict[str, Any] = {"run": run_id, "jobs": [report.as_json() for report in reports]}
         self.document({**fields, "error": worst([also, *(report.error for report in reports)])})
         for error in (*(report.error for report in reports), also):

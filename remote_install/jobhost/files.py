@@ -8,12 +8,14 @@ import time
 from typing import IO
 
 
-def write(path: bytes, data: bytes, durable: bool = False) -> None:
+def write(path: bytes, data: bytes, durable: bool = False, executable: bool = False) -> None:
     """`data` to `path`, whole or not at all. durable: on the disk before this returns. Raises OSError."""
     part = path + b".part-%d" % os.getpid()
     try:
         with open(part, "wb") as file:
             file.write(data)
+            if executable:
+                os.fchmod(file.fileno(), 0o755)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -23,14 +23,23 @@ _ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 printf '%-15s\n%-31s\nSTARTED=%s\n' '' '' "$(_ri_now)" >job.status
 
 _ri_record() {
+    [ -z "$_ri_watcher" ] || kill "$_ri_watcher" 2>/dev/null
     { [ -f job.status ] && printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status; } ||
         ln -s "EXIT=$1" job.end
     exit "$1"
 }
 
+# The time limit is kept by a process in a session of its own, so that it is no part of the job.
+_ri_watcher=
+if [ -n "$_ri_limit" ]; then
+    setsid sh job.limit "$$" "$_ri_start" "$_ri_limit" </dev/null >/dev/null 2>&1 &
+    _ri_watcher=$!
+fi
+
 # exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
 (
     cd "$REMOTE_INSTALL_RUN_DIR" || exit 125
+    PATH=$PATH:$REMOTE_INSTALL_RUN_DIR/.remote-install/bin
     case $1 in -*) # some shells would take it for an option of exec
         echo "$1: not found" >&2
         exit 127

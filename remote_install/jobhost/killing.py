@@ -29,7 +29,7 @@ def kill(job: JobDirectory, looker: Looker, grace: float) -> Look:
     if look.verdict.state == "unknown" and (look.facts.start or look.facts.submit):
         raise Refusal(7, "it can't be told whether the job is alive: %s" % look.verdict.reason, "Try again later.")
     with contextlib.suppress(OSError):  # it is there already, or the disk is full
-        os.symlink("asked", job.kill)
+        os.symlink(status.ASKED, job.kill)
     if not look.facts.start and _take_gate(job):
         _record(job, signal.SIGTERM)
         return looker.look(job)

@@ -87,8 +87,18 @@ class JobDirectory(NamedTuple):
 
     @property
     def kill(self) -> bytes:
-        """Symbolic link, made by kill: somebody asked to end this try."""
+        """Symbolic link, made by who ends this try: why, "asked" or "time limit"."""
         return self._file(b"job.kill")
+
+    @property
+    def limit(self) -> bytes:
+        """The program that keeps the time limit, where there is one."""
+        return self._file(b"job.limit")
+
+    @property
+    def messages(self) -> bytes:
+        """Folder, made by remote-install-message: what the job tells of itself, in numbered files."""
+        return self._file(b"job.messages")
 
     @property
     def out(self) -> bytes:
@@ -108,6 +118,11 @@ def job_directory(run_dir: bytes, job: str, number: int) -> JobDirectory:
     if not JOB_NAME.fullmatch(job):
         raise Refusal(2, "%r is no job name" % job)
     return JobDirectory(os.path.join(run_dir, JOBS, to_bytes(job), b"%02d" % number), number)
+
+
+def message_program(run_dir: bytes) -> bytes:
+    """The program by which a job tells something of itself."""
+    return os.path.join(run_dir, b".remote-install", b"bin", b"remote-install-message")
 
 
 def tries(run_dir: bytes, job: str) -> List[int]:

@@ -14,7 +14,9 @@ ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
 LOST_AFTER = 120.0  # seconds that an exit record may still take to be seen: NFS shows old data for a while
 EXIT_LINE = re.compile(r"EXIT=([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5]) *")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+ASKED, TIME_LIMIT = "asked", "time limit"  # why a job was ended
 MAX_FILE = 16 * 1024
+MAX_MESSAGES, MAX_MESSAGE = 50, 1000  # the last ones; bytes of each
 
 
 class Answer(NamedTuple):
@@ -32,6 +34,7 @@ class Facts(NamedTuple):
     exit_code: Optional[int]
     started_at: Optional[str]
     finished_at: Optional[str]
+    kill: Optional[str] = None
 
 
 class Verdict(NamedTuple):
@@ -53,7 +56,19 @@ def read(job: JobDirectory) -> Facts:
         exit_code=int(found.group(1)) if found else None,
         started_at=_time(keys.get("STARTED")),
         finished_at=_time(keys.get("FINISHED")) if found else None,
+        kill=read_link(job.kill),
     )
+
+
+def messages(job: JobDirectory) -> List[str]:
+    """What the job told of itself: the last MAX_MESSAGES, in the order in which it did."""
+    try:
+        names = os.listdir(job.messages)
+    except OSError:
+        return []
+    numbers = sorted(int(name) for name in names if name.isdigit() and len(name) < 8)[-MAX_MESSAGES:]
+    found = [_text(os.path.join(job.messages, b"%d" % number), MAX_MESSAGE) for number in numbers]
+    return [" ".join(text.split()) for text in found]
 
 
 def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
@@ -63,7 +78,8 @@ def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
     Verdict(state='failed', exit_code=3, signal=None, reason='exit 3')
     """
     if facts.exit_code is not None:
-        return _ended(facts.exit_code)
+        ended = _ended(facts.exit_code)
+        return ended._replace(reason=TIME_LIMIT) if facts.kill == TIME_LIMIT and facts.exit_code else ended
     if "SUBMIT_FAILED" in facts.submit:
         return Verdict("submit-failed", reason=facts.submit["SUBMIT_FAILED"])
     if answer.word == RUNNING:
@@ -110,10 +126,10 @@ def read_link(path: bytes) -> Optional[str]:
         return None
 
 
-def _text(path: bytes) -> str:
+def _text(path: bytes, limit: int = MAX_FILE) -> str:
     try:
         with open_regular(path) as file:
-            return to_text(file.read(MAX_FILE))
+            return to_text(file.read(limit))
     except FileNotFoundError:
         return ""
 

@@ -1,15 +1,17 @@
 """The submit verb for one job: claim the try, write its script, start it, write down what was started."""
 
+import contextlib
 import os
+import pkgutil
 import time
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
-from . import processes, status
+from . import layout, processes, status
 from .files import open_regular, write
 from .layout import JobDirectory
 from .runners import background
 from .tries import Look, Looker, claim, find
-from .wire import Json, Refusal, strings, text, to_bytes
+from .wire import Json, Refusal, number, strings, text, to_bytes
 
 MAX_SCRIPT = 16 * 1024 * 1024
 
@@ -22,8 +24,8 @@ class Submitted(NamedTuple):
 
 
 def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: Looker) -> Submitted:
-    """See to it that a job is submitted. wanted: job, token, argv; known: was its try told to the client before?
-    again: a new try, also beside one that is alive.
+    """See to it that a job is submitted. wanted: job, token, argv; time_limit: seconds; known: was its try told to
+    the client before? again: a new try, also beside one that is alive.
 
     The same token never starts a second process: the start gate of the job wrapper sees to that. A new token
     gets the next try, unless the last one is still alive: then that one is told. wrapper: the text of job.sh.
@@ -51,7 +53,7 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
         if os.path.lexists(job.start):
             found = _compare(job, argv)
         else:
-            _start(request, run_dir, name, job, argv, wrapper)
+            _start(request, run_dir, wanted, job, wrapper)
             looker.refresh()
     except OSError as error:
         why = "job %s could not be submitted: %s" % (name, error.strerror)
@@ -84,9 +86,13 @@ def _alive(look: Look) -> bool:
     return look.verdict.state not in status.ENDED and not unsettled
 
 
-def _start(request: Json, run_dir: bytes, name: str, job: JobDirectory, argv: List[str], wrapper: bytes) -> None:
+def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes) -> None:
+    name, limit = text(wanted, "job"), number(wanted, "time_limit")
     tag = tag_of(request["uuid"], name, job.number)
-    write(job.script, script(request["run"], run_dir, name, job, argv, wrapper))
+    if limit:
+        write(job.limit, _text("limit.sh"))
+    _write_message_program(run_dir)
+    write(job.script, script(request["run"], run_dir, name, job, strings(wanted, "argv"), wrapper, limit))
     job_id = background.submit(job, tag, _secrets(request))
     here = processes.here()
     fields = processes.stat_fields(int(job_id)) or ["?"] * 20
@@ -98,6 +104,23 @@ def _start(request: Json, run_dir: bytes, name: str, job: JobDirectory, argv: Li
         "PROCESS=process %s %s %s %s %s" % (here.host, job_id, fields[19], here.boot, here.namespace),
     ]
     write(job.submit, "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+def _write_message_program(run_dir: bytes) -> None:
+    """remote-install-message, where the PATH of a job leads to."""
+    path = layout.message_program(run_dir)
+    wanted = _text("message.sh")
+    with contextlib.suppress(FileNotFoundError), open_regular(path) as file:
+        if file.read(len(wanted) + 1) == wanted:
+            return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write(path, wanted, executable=True)
+
+
+def _text(name: str) -> bytes:
+    found = pkgutil.get_data(__package__, name)
+    assert found is not None
+    return found
 
 
 def _secrets(request: Json) -> Dict[str, str]:
@@ -118,8 +141,16 @@ def tag_of(uuid: str, name: str, number: int) -> str:
     return "remote-install.%s.%s.%02d" % (uuid[:12], name, number)
 
 
-def script(run: str, run_dir: bytes, name: str, job: JobDirectory, argv: List[str], wrapper: bytes) -> bytes:
-    """The job script: what differs from job to job, each value quoted, then the job wrapper."""
+def script(
+    run: str,
+    run_dir: bytes,
+    name: str,
+    job: JobDirectory,
+    argv: List[str],
+    wrapper: bytes,
+    limit: Optional[int] = None,
+) -> bytes:
+    """The job script: what differs from job to job, each value quoted, then the job wrapper. limit: seconds."""
     variables = {
         b"REMOTE_INSTALL_RUN": run.encode(),
         b"REMOTE_INSTALL_JOB": name.encode(),
@@ -129,6 +160,7 @@ def script(run: str, run_dir: bytes, name: str, job: JobDirectory, argv: List[st
     }
     lines = [b"#!/bin/sh"]
     lines += [b"export " + key + b"=" + quoted(value) for key, value in variables.items()]
+    lines += [b"_ri_limit=%s" % (b"%d" % limit if limit else b"")]
     lines += [_command_line(argv)]
     return b"\n".join(lines) + b"\n\n" + wrapper
 

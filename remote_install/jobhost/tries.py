@@ -101,7 +101,8 @@ def as_json(job: str, look: Look) -> Json:
         "submitted_at": facts.submit.get("SUBMITTED"),
         "started_at": facts.started_at,
         "finished_at": facts.finished_at,
-        "kill_asked": os.path.lexists(look.job.kill),
+        "kill_asked": facts.kill == status.ASKED,
+        "messages": status.messages(look.job),
     }
     return known
 

@@ -218,6 +218,7 @@ def test_the_script_is_exactly_this() -> None:
         b"export REMOTE_INSTALL_TRY='1'\n"
         b"export REMOTE_INSTALL_RUN_DIR='/r/it'\\''s \xff'\n"
         b"export REMOTE_INSTALL_JOB_DIR='/r/it'\\''s \xff/log/job/a/01'\n"
+        b"_ri_limit=\n"
         b"set -- './x' 'a b' '\xff' ''\n"
         b"\n"
         b"# wrapper\n"

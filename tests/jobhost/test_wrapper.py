@@ -20,6 +20,7 @@ from remote_install.jobhost import layout, processes, status, submission
 from remote_install.jobhost.layout import JobDirectory
 
 WRAPPER = pkgutil.get_data("remote_install.jobhost", "job.sh") or b""
+LIMIT = pkgutil.get_data("remote_install.jobhost", "limit.sh") or b""
 KNOWN_SHELLS = {
     "dash": ("dash",),
     "bash": ("bash",),
@@ -41,12 +42,13 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 class Try:
     """One try of a job in a run directory, started by a shell as the background job runner does it."""
 
-    def __init__(self, shell: tuple[str, ...], run: bytes, *argv: str) -> None:
+    def __init__(self, shell: tuple[str, ...], run: bytes, *argv: str, limit: int | None = None) -> None:
         self._shell = shell
         self.run = run
         self.job: JobDirectory = layout.job_directory(run, "a", 1)
         os.makedirs(self.job.path, exist_ok=True)
-        submission.write(self.job.script, submission.script("demo", run, "a", self.job, list(argv), WRAPPER))
+        submission.write(self.job.script, submission.script("demo", run, "a", self.job, list(argv), WRAPPER, limit))
+        submission.write(self.job.limit, LIMIT)
 
     def start(self, **environ: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -377,3 +379,90 @@ def test_the_wrapper_costs_little(shell: tuple[str, ...], run: bytes) -> None:
                 os.unlink(path)
         one.finish()
     assert (time.monotonic() - began) / 10 < 0.2
+
+
+def members(session: int) -> list[int]:
+    return processes.Table().members(session)
+
+
+def test_a_time_limit_ends_every_process_of_the_job(shell: tuple[str, ...], run: bytes) -> None:
+    one = Try(shell, run, "sh", "-c", "sleep 600 & sleep 600; echo over", limit=1)
+    began = time.monotonic()
+    one.finish()
+    assert 0.9 < time.monotonic() - began < 5
+    facts = status.read(one.job)
+    assert (facts.exit_code, facts.kill) == (143, "time limit")
+    verdict = status.judge(facts, status.Answer(status.GONE), 0.0)
+    assert (verdict.state, verdict.signal, verdict.reason) == ("killed", "TERM", "time limit")
+    identity = processes.parse_identity(facts.start or "")
+    assert identity is not None
+    until = time.monotonic() + 5
+    while members(identity.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert members(identity.pid) == []
+
+
+def watchers(job: JobDirectory) -> list[str]:
+    """The processes whose folder is the job's: what keeps the limit."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(os.fsencode(f"/proc/{entry}/cwd")) == job.path:
+                found.append(Path(f"/proc/{entry}/cmdline").read_bytes().decode())
+    return found
+
+
+def test_what_keeps_the_time_limit_ends_with_the_job(shell: tuple[str, ...], run: bytes) -> None:
+    one = Try(shell, run, "sh", "-c", "exit 3", limit=300)
+    assert one.finish() == 3
+    facts = status.read(one.job)
+    assert (facts.exit_code, facts.kill) == (3, None)
+    until = time.monotonic() + 5
+    while watchers(one.job) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert watchers(one.job) == []
+
+
+def test_who_is_deaf_to_term_gets_kill_at_the_time_limit(run: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "LIMIT", LIMIT.replace(b"grace=10 ", b"grace=1 "))
+    one = Try(("sh",), run, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", limit=1)
+    one.finish()
+    facts = status.read(one.job)
+    assert (facts.exit_code, facts.kill) == (137, "time limit")
+
+
+def test_a_process_that_has_the_wrappers_id_by_now_is_not_ended(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+        limit = tmp_path / "limit.sh"
+        limit.write_bytes(LIMIT)
+        argv = ["sh", str(limit), str(other.pid), "1", "0"]  # 1: another start time
+        subprocess.run(argv, cwd=tmp_path, timeout=20, check=False)
+        assert other.poll() is None
+        other.kill()
+
+
+def test_messages_are_numbered_in_their_order(run: bytes, shell: tuple[str, ...]) -> None:
+    submission._write_message_program(run)
+    texts = ["one", "two  words", "$(x) 'q' \"d\" -n \\n", "line\nbreak", "é", *map(str, range(8))]
+    one = Try(shell, run, "sh", "-c", 'for text; do remote-install-message "$text"; done', "sh", *texts)
+    assert one.finish() == 0
+    assert status.messages(one.job) == [" ".join(text.split()) for text in texts]
+
+
+def test_messages_of_many_processes_are_all_kept_and_the_last_are_told(run: bytes) -> None:
+    submission._write_message_program(run)
+    line = "for i in 1 2 3 4 5 6 7 8; do (for j in 1 2 3 4 5 6 7 8; do remote-install-message $i.$j; done) & done; wait"
+    one = Try(("sh",), run, "sh", "-c", line)
+    assert one.finish() == 0
+    assert len(os.listdir(one.job.messages)) == 64
+    told = status.messages(one.job)
+    assert len(set(told)) == len(told) == status.MAX_MESSAGES
+
+
+def test_messages_that_a_job_replaced_by_something_else_hold_nobody(run: bytes) -> None:
+    job = layout.job_directory(run, "a", 1)
+    os.makedirs(job.messages)
+    os.mkfifo(os.path.join(job.messages, b"1"))
+    os.symlink("/etc/passwd", os.path.join(job.messages, b"2"))
+    Path(os.fsdecode(job.messages), "3").write_bytes(b"x" * 5000)
+    assert status.messages(job) == ["", "", "x" * status.MAX_MESSAGE]

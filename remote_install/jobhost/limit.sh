@@ -1,0 +1,62 @@
+#!/bin/sh
+# Ends a job at its time limit: TERM to every process of its session, a grace, KILL. Runs in the job's folder, and ends
+# by itself when the job has. Arguments: the process id of the job wrapper, its start time, the limit in seconds.
+session=$1 start=$2 left=$3
+grace=10 # seconds from TERM to KILL
+step=60  # seconds between two looks whether the job is still there: the wrapper may have been killed
+
+# What the wrapper sends at the end of its job. 0 is our process group: a sleep may just have begun that $! does not tell.
+trap 'trap "" TERM; kill 0; exit' TERM
+
+# Fills members with the processes of the session, none when its id belongs to another one by now (proc(5)).
+look() {
+    members=
+    if { read -r stat <"/proc/$session/stat"; } 2>/dev/null; then
+        # shellcheck disable=SC2086
+        set -- ${stat##*) }
+        [ "${20}" = "$start" ] || return
+    fi
+    for process in /proc/[0-9]*; do
+        { read -r stat <"$process/stat"; } 2>/dev/null || continue
+        # shellcheck disable=SC2086
+        set -- ${stat##*) }
+        case $1 in Z | X) continue ;; esac
+        [ "$4" = "$session" ] && members="$members ${process#/proc/}"
+    done
+}
+
+# Sends a signal to the members but $2.
+signal() {
+    for member in $members; do
+        [ "$member" = "$2" ] || kill "-$1" "$member" 2>/dev/null
+        [ "$member" = "$2" ] || kill -CONT "$member" 2>/dev/null
+    done
+}
+
+while [ "$left" -gt 0 ]; do
+    [ "$left" -ge "$step" ] || step=$left
+    sleep "$step" &
+    wait $!
+    left=$((left - step))
+    look
+    [ -n "$members" ] || exit 0
+done
+
+trap '' TERM # once the command has gone the wrapper ends, and what the command left is still to be ended
+ln -s 'time limit' job.kill 2>/dev/null
+signal TERM ''
+while [ "$grace" -gt 0 ]; do
+    sleep 1 &
+    wait $!
+    grace=$((grace - 1))
+    look
+    [ -n "$members" ] || exit 0
+done
+# The wrapper lives through this and writes down how its command ended.
+signal KILL "$session"
+sleep 2 &
+wait $!
+look
+[ -n "$members" ] || exit 0
+signal KILL ''
+ln -s EXIT=137 job.end
