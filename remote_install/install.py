@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from remote_install import source
-from remote_install.call import Conversation, call, converse
+from remote_install.call import call, converse
+from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest, wire
 from remote_install.jobhost.target import STAGING
 from remote_install.run_directory import JOBS, OURS, RunDirectory

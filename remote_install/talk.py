@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 Tell = Callable[[str], None]
@@ -12,9 +12,20 @@ def silent(_text: str) -> None:
     """Say nothing."""
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What was found out about job hosts while this talk goes on, so that it is found out, and told, once.
+
+    programs: (platform, host) -> path of the job host program, where it is not in the home directory.
+    """
+
+    programs: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Talk:
     """tell: one line on what happens. command: the text of each command before it runs."""
 
     tell: Tell = silent
     command: Tell = silent
+    learnt: Learnt = field(default_factory=Learnt)
