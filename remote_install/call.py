@@ -53,4 +53,4 @@ def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversat
     command = Command(ssh.command_line(platform, host, words), stdin=None)
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
-        return act(Conversation(running, host, verb))
+        return act(Conversation(running, host, verb, lambda: talk.learnt.hear_noise(platform.name, host)))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 from remote_install.jobhost import wire
 from transfer import execute, ssh
@@ -47,8 +47,11 @@ class ProgramMissing(Exception):
 class Conversation:
     """Requests to the job host program and its replies, while one ssh runs."""
 
-    def __init__(self, running: execute.Running, host: str, verb: str) -> None:
-        self._running, self._host, self._verb = running, host, verb
+    def __init__(
+        self, running: execute.Running, host: str, verb: str, on_noise: Callable[[], None] = lambda: None
+    ) -> None:
+        """on_noise: called when something was printed before the marker line."""
+        self._running, self._host, self._verb, self._on_noise = running, host, verb, on_noise
         self._replies = self._hear()
 
     def say(self, request: Json) -> None:
@@ -92,10 +95,13 @@ class Conversation:
             thread.join()
 
     def _hear(self) -> Iterator[Json]:
-        marked = False
+        marked = noise = False
         for line in _lines(self._running, self._host):
             if not marked:
                 marked = line.strip() == wire.MARKER.encode("ascii")
+                noise = noise or (bool(line) and not marked)
+                if marked and noise:
+                    self._on_noise()
                 continue
             reply = _reply(line, self._host)
             if reply["reply"] == wire.LAST:

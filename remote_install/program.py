@@ -1,4 +1,4 @@
-"""The job host program on a job host: where it lies there, and how it gets there."""
+"""The job host program on a job host: where it lies there, how it gets there, and how rsync is reached through it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 
 from remote_install import bundle
 from remote_install.conversation import SILENCE, Conversation, ProgramMissing
+from remote_install.jobhost import wire
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
 from transfer.errors import HostUnsuitable
 from transfer.platforms import Platform
+from transfer.sync import PastNoise
 
 LONGEST_PATH = 1024
 
@@ -19,6 +21,12 @@ def words(platform: Platform, host: str, verb: str, talk: Talk) -> tuple[str, ..
     """What starts the program on `host`, as far as is known: in the home directory, or where `send` has put it."""
     path = talk.learnt.programs.get((platform.name, host), bundle.build().path)
     return platform.python, "-I", path, verb
+
+
+def past_noise(platform: Platform, host: str, talk: Talk) -> PastNoise:
+    """The way to rsync through the program, which must be on `host`."""
+    line = words(platform, host, wire.RSYNC, talk)
+    return PastNoise(line, wire.MARKER, (platform.name, host), talk.learnt.noisy, talk.tell)
 
 
 def send(platform: Platform, host: str, talk: Talk) -> None:

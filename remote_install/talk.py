@@ -17,9 +17,15 @@ class Learnt:
     """What was found out about job hosts while this talk goes on, so that it is found out, and told, once.
 
     programs: (platform, host) -> path of the job host program, where it is not in the home directory.
+    noisy: (platform, host) where start-up files print -> was that told?
     """
 
     programs: dict[tuple[str, str], str] = field(default_factory=dict)
+    noisy: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def hear_noise(self, platform: str, host: str) -> None:
+        """Something was printed there before our program did."""
+        self.noisy.setdefault((platform, host), False)
 
 
 @dataclass(frozen=True)

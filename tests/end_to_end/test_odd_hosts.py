@@ -121,6 +121,24 @@ def test_a_host_without_any_place_to_write_to_names_both(user) -> None:  # type:
     assert "run_root" in done.json["error"]["hint"]
 
 
+def test_start_up_files_that_print(user) -> None:  # type: ignore[no-untyped-def]
+    client = user()
+    client.host.write_file(".bashrc", "echo Welcome; printf 'no newline: \\001\\377'\n")
+    do_the_main_job(client)
+
+
+def test_start_up_files_that_print_cost_no_login_and_are_told_once(user) -> None:  # type: ignore[no-untyped-def]
+    client = user()
+    client.host.write_file(".bashrc", "echo Welcome\n")
+    client.write("a", "a")
+    before = client.host.connections()
+    done = client(*RUN)
+    assert (done.code, client.host.connections() - before) == (0, FRESH)
+    assert done.err.count("a start-up file there prints") == 1
+    assert "case $- in *i*)" in done.err
+    assert logins(client, *RUN) == FRESH - 3
+
+
 def test_a_start_up_file_that_changes_the_directory(user) -> None:  # type: ignore[no-untyped-def]
     client = user()
     client.host.write_file(".bashrc", "cd /tmp\n")
