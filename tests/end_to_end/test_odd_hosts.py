@@ -85,6 +85,55 @@ def test_an_ordinary_host_takes_no_more_logins_than_it_must(user) -> None:  # ty
     assert logins(client, "poll", "demo") == 1
 
 
+def program_of(client: Client, *words: str) -> str:
+    """What a program on the host says, for instance of its version."""
+    return client.host.run(words, check=True).stdout
+
+
+@pytest.mark.timeout(900)  # the first to ask makes it, with what a mirror sends
+def test_debian_bullseye(user) -> None:  # type: ignore[no-untyped-def]
+    client = user(system="bullseye")
+    assert "rsync  version 3.2.3 " in program_of(client, "rsync", "--version")
+    assert program_of(client, "python3", "-V").startswith("Python 3.9.")
+    do_the_main_job(client)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shell", ["bash", "fish", "tcsh"])
+def test_debian_trixie_with_a_login_shell_of_each_family(user, shell: str) -> None:  # type: ignore[no-untyped-def]
+    client = user(system="trixie", login_shell=f"/usr/bin/{shell}")
+    assert program_of(client, "python3", "-V").startswith("Python 3.13.")
+    do_the_main_job(client)
+
+
+def test_a_strict_umask(user) -> None:  # type: ignore[no-untyped-def]
+    client = user(umask=0o077)
+    do_the_main_job(client, mode="-rwx------")
+    look = client.host.testinfra
+    modes = {name: look.file(f"{client.there}/{name}").mode for name in (".", "data", "data/-n", "log/job/job/01")}
+    assert modes == {".": 0o700, "data": 0o700, "data/-n": 0o600, "log/job/job/01": 0o700}
+    assert look.file(f"{client.host.home}/.remote-install").mode == 0o700
+    (client.run_directory / "run.sh").chmod(0o644)
+    assert client("install", "demo", "-p", "hpc").code == 0
+    assert look.file(f"{client.there}/run.sh").mode == 0o600
+
+
+@pytest.mark.parametrize("run_root", ["remote-install-run", "runs of mine", "it's $HOME/runs; id"])
+def test_a_home_and_a_run_root_with_blanks(user, run_root: str) -> None:  # type: ignore[no-untyped-def]
+    client = user(f"    run_root: {json.dumps(run_root)}\n", home="/home/alice of wonderland")
+    do_the_main_job(client)
+    where = f"{client.host.home}/{run_root.replace('$HOME', client.host.home)}/demo"
+    assert client.host.testinfra.file(f"{where}/run.sh").exists
+
+
+def test_no_space_for_temporary_files(user) -> None:  # type: ignore[no-untyped-def]
+    client = user()
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
+        client.host.run(["sh", "-c", f"cat /dev/zero >{folder}/filler 2>/dev/null; true"], user="root", check=True)
+        assert client.host.run(["sh", "-c", f"echo x >{folder}/x"]).returncode != 0
+    do_the_main_job(client)
+
+
 def read_only_home(host: JobHost) -> None:
     """A home that nobody may write to, as some compute nodes have it; /scratch is the place for runs."""
     line = "mkdir -p /scratch/alice && chown alice: /scratch/alice && mount -o remount,ro /home"
