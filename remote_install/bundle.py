@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import io
@@ -14,6 +15,20 @@ from remote_install import jobhost
 FOLDER = ".remote-install"  # in the home directory of the job host
 PACKAGE = "jobhost"
 START = f"import sys\nfrom {PACKAGE}.__main__ import main\nsys.exit(main())\n"
+# A program for `python3 -`, which holds the bundle: it runs what is in there from memory, for no place to write to
+# is known yet. The modules stand in the order in which they import each other.
+SENDER = """\
+import base64, io, sys, types, zipfile
+data = base64.b64decode("{data}")
+archive = zipfile.ZipFile(io.BytesIO(data))
+package = sys.modules["{package}"] = types.ModuleType("{package}")
+package.__path__ = []
+for name in ("wire", "files", "layout", "arrival"):
+    module = sys.modules["{package}." + name] = types.ModuleType("{package}." + name)
+    module.__package__ = "{package}"
+    exec(compile(archive.read("{package}/" + name + ".py"), name + ".py", "exec"), module.__dict__)
+sys.exit(module.main(data, "{folder}", "{name}", {root}))
+"""
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zipapp would write today's date
 
 
@@ -31,6 +46,16 @@ class Bundle:
     def path(self) -> str:
         """Relative to the home directory of the job host."""
         return f"{FOLDER}/{self.name}"
+
+    def sender(self, run_root: str) -> bytes:
+        """A program in ASCII that writes the bundle where it runs: see jobhost/arrival.py. run_root: as in hosts.yaml.
+
+        >>> Bundle(b"x").sender("caf\u00e9").isascii()
+        True
+        """
+        data = base64.b64encode(self.data).decode("ascii")
+        fields = {"data": data, "package": PACKAGE, "folder": FOLDER, "name": self.name, "root": ascii(run_root)}
+        return SENDER.format(**fields).encode("ascii")
 
 
 @functools.lru_cache(maxsize=1)

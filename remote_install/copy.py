@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 from remote_install.call import call
+from remote_install.program import past_noise
 from remote_install.talk import Talk
 from transfer import rsync
+from transfer.command import Command
 from transfer.errors import HostUnsuitable, UsageError
 from transfer.platforms import Platform, Platforms
 from transfer.rsync import Changes
@@ -34,7 +36,7 @@ def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) ->
             raise UsageError(f"{source}: there is no such file or folder here")
     target = _resolved(platform, path, talk, make=True)
     command = rsync.push(platform, platform.hosts[0], sources, target, OPTIONS)
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+    return _transfer(platform, command, talk)
 
 
 def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
@@ -44,7 +46,12 @@ def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
         raise UsageError(f"{target}: there is no folder {folder} here", "Make it first.")
     source = _resolved(platform, path, talk, make=False)
     command = rsync.pull(platform, platform.hosts[0], source, target, (*OPTIONS, "--no-devices", "--no-specials"))
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+    return _transfer(platform, command, talk)
+
+
+def _transfer(platform: Platform, command: Command, talk: Talk) -> Changes:
+    host = platform.hosts[0]
+    return transfer(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))
 
 
 def _resolved(platform: Platform, path: str, talk: Talk, make: bool) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from remote_install import source
-from remote_install.call import Conversation, call, converse
+from remote_install.call import call, converse
+from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest, wire
 from remote_install.jobhost.target import STAGING
+from remote_install.program import past_noise
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_yaml import inside
 from remote_install.source import Content
@@ -162,7 +164,7 @@ def _asked_for(plan: dict[str, Any], content: Content, platform: Platform) -> tu
 def _send(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], staging: str, talk: Talk) -> Changes:
     # --partial: a broken transfer goes on where it was; nobody sees the staging area, and hashes are compared there.
     command = rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial",), run.path)
-    return transfer_once(platform.hosts[0], command, talk.command)
+    return transfer_once(platform.hosts[0], command, talk.command, past_noise(platform, platform.hosts[0], talk))
 
 
 def _names(plan: dict[str, Any], which: str, platform: Platform) -> list[str]:
@@ -204,7 +206,8 @@ def fetch(
     command = rsync.pull_names(
         platform, platform.hosts[0], f"{there}/", "./", (JOBS.encode() + b"/", *names), options, run.path
     )
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+    past = past_noise(platform, platform.hosts[0], talk)
+    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command, past)
 
 
 def checked(path: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import record, report
-from remote_install.call import call, error_of
+from remote_install.call import call
+from remote_install.conversation import error_of
 from remote_install.record import Token
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory

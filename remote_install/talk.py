@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 Tell = Callable[[str], None]
@@ -12,9 +12,26 @@ def silent(_text: str) -> None:
     """Say nothing."""
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What was found out about job hosts while this talk goes on, so that it is found out, and told, once.
+
+    programs: (platform, host) -> path of the job host program, where it is not in the home directory.
+    noisy: (platform, host) where start-up files print -> was that told?
+    """
+
+    programs: dict[tuple[str, str], str] = field(default_factory=dict)
+    noisy: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def hear_noise(self, platform: str, host: str) -> None:
+        """Something was printed there before our program did."""
+        self.noisy.setdefault((platform, host), False)
+
+
 @dataclass(frozen=True)
 class Talk:
     """tell: one line on what happens. command: the text of each command before it runs."""
 
     tell: Tell = silent
     command: Tell = silent
+    learnt: Learnt = field(default_factory=Learnt)

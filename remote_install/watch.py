@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import jobs, report
-from remote_install.call import call, error_of
+from remote_install.call import call
+from remote_install.conversation import error_of
 from remote_install.jobs import Asked
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory

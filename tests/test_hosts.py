@@ -301,6 +301,31 @@ def test_loose_umask_and_forced_command(make_host: MakeHost) -> None:
     assert ssh(host, "anything").stdout == "0002\nanything\n"
 
 
+def test_a_home_with_a_blank(make_host: MakeHost) -> None:
+    host = make_host(home="/home/alice smith")
+    assert ssh(host, "pwd; echo $HOME").stdout == "/home/alice smith\n" * 2
+    assert host.run(["pwd"]).stdout == "/home/alice smith\n"
+    assert host.testinfra.user("alice").home == "/home/alice smith"
+
+
+@pytest.mark.timeout(900)  # the first to ask makes it, with what a mirror sends
+@pytest.mark.parametrize(("system", "sshd", "release"), [("bullseye", "8.4", "11"), ("trixie", "10.0", "13")])
+def test_another_release_has_its_own_programs(make_host: MakeHost, system: str, sshd: str, release: str) -> None:
+    host = make_host(system=system)
+    assert greeting(host).startswith(f"SSH-2.0-OpenSSH_{sshd}".encode())
+    done = ssh(host, "cat /etc/debian_version; hostname; id -un; ls -A /; rsync --version")
+    assert done.stderr == ""
+    version, name, user, *names = done.stdout.split()
+    assert (version.split(".")[0], name, user) == (release, host.name, "alice")
+    assert ".made-from" not in names
+    assert host.connections() == 1
+    process = subprocess.Popen(ssh_argv(host, "sleep 60"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait_for(host.processes)
+    assert host.kill_sessions() == 1
+    process.communicate(timeout=10)
+    assert host.sessions() == []
+
+
 def test_shared_home_is_never_filled(job_hosts: JobHosts, tmp_path: Path) -> None:
     assert HostOptions().own_home
     assert not HostOptions(shared={str(tmp_path): "/home"}).own_home

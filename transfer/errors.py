@@ -10,6 +10,7 @@ RemoteInstallError      exit code
 │   ├── HostKeyError         the host is not who known_hosts says, or is not known
 │   ├── LoginRefused         no key of ours is accepted
 │   └── HostUnsuitable       reached, but it lacks what we need (python3, rsync) or answers garbage
+│       └── NoisyStartUp     a start-up file there prints into what rsync says
 ├── TransferError         5  rsync failed
 │   └── TransferInterrupted  the connection broke under it: transient
 ├── RefusedBySite         6  the host's gate or the site's rules
@@ -75,6 +76,10 @@ class LoginRefused(HostError):
 
 
 class HostUnsuitable(HostError):
+    pass
+
+
+class NoisyStartUp(HostUnsuitable):
     pass
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 
-from transfer import ssh
+from transfer import quiet, ssh
 from transfer.command import Command, Outcome, last_words
-from transfer.errors import ConfigError, HostUnsuitable, RemoteInstallError, TransferError, TransferInterrupted
+from transfer.errors import (
+    ConfigError,
+    HostUnsuitable,
+    NoisyStartUp,
+    RemoteInstallError,
+    TransferError,
+    TransferInterrupted,
+)
 from transfer.platforms import Platform
 
 # -s: every name goes over the connection, none through a shell there. Not -a: owners and groups are not ours to
@@ -16,6 +25,7 @@ from transfer.platforms import Platform
 ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i %b %n")
 
 
+QUIET = os.path.abspath(quiet.__file__)
 NAMED = ("--from0", "--files-from=-")
 
 
@@ -99,6 +109,19 @@ def _command(
     return Command(argv, stdin, cwd)
 
 
+def past_noise(command: Command, words: tuple[str, ...], marker: str) -> Command | None:
+    """The same transfer with a host whose start-up files print, by quiet.py in front of ssh.
+
+    words: what there prints `marker` as a line and becomes rsync. None: --rsync-path is the user's already.
+    """
+    *argv, dash_e, rsh, dashes, source, target = command.argv
+    if any(word.startswith("--rsync-path") for word in argv):
+        return None
+    front = " ".join(quoted(word) for word in (sys.executable, "-I", "-S", QUIET, marker))
+    path = f"--rsync-path={' '.join(ssh.plain(words))}"
+    return replace(command, argv=(*argv, path, dash_e, f"{front} {rsh}", dashes, source, target))
+
+
 def quoted(word: str) -> str:
     """`word` as rsync -e reads it: it splits at blanks, and a quote is doubled inside quotes (rsync(1), --rsh).
 
@@ -135,6 +158,15 @@ NO_RSYNC = re.compile(rb"rsync: +(command )?not found|command not found: rsync",
 SAID_BY_SSH = re.compile(rb"^(ssh: |kex_exchange|.*Permission denied \(|Host key|.*timed out)", re.MULTILINE)
 
 
+def noisy_start_up(host: str) -> NoisyStartUp:
+    """The error for a host whose start-up files print."""
+    return NoisyStartUp(
+        f"{host}: a start-up file there prints, and rsync takes that for its own words",
+        "Make it silent when there is no terminal, in .bashrc for instance: case $- in *i*) ;; *) return;; esac",
+        host,
+    )
+
+
 def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     """None when the transfer is whole: exit code 0, or 24 (a file vanished here meanwhile), which is a warning.
 
@@ -149,10 +181,7 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     if code in (12, 127) and NO_RSYNC.search(outcome.err):
         return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)
     if code == 2 and b"is your shell clean" in outcome.err:
-        hint = "Make it silent when there is no terminal, in .bashrc for instance: case $- in *i*) ;; *) return;; esac"
-        return HostUnsuitable(
-            f"{host}: a start-up file there prints, and rsync takes that for its own words", hint, host
-        )
+        return noisy_start_up(host)
     said_by_ssh = code == 255 or (code in INTERRUPTED and SAID_BY_SSH.search(outcome.err))
     if said_by_ssh and of_ssh is not None:
         return of_ssh

@@ -51,8 +51,13 @@ def connection(platform: Platform) -> tuple[str, ...]:
 
 def command_line(platform: Platform, host: str, words: tuple[str, ...]) -> tuple[str, ...]:
     """argv that runs `words` on `host`. The words are constant and plain: a shell there reads them again."""
+    return (*connection(platform), "--", host, *plain(words))
+
+
+def plain(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words, if no shell sees anything but a word in any of them; all others are a mistake of ours."""
     assert all(re.fullmatch(r"[A-Za-z0-9_./+-]+", word) for word in words), words
-    return (*connection(platform), "--", host, *words)
+    return words
 
 
 # What ssh says when it ends with 255 -> error, remedy. The first that matches counts; words of OpenSSH 7.4 to 10.

@@ -2,23 +2,88 @@
 
 from __future__ import annotations
 
-from transfer import execute, rsync
-from transfer.command import Command
+from dataclasses import dataclass
+
+from transfer import execute, quiet, rsync
+from transfer.command import Command, Outcome
+from transfer.errors import HostError, NoisyStartUp, RemoteInstallError
 from transfer.platforms import Platform
 from transfer.retry import Tell, retried
 from transfer.rsync import Changes
 
 
-def transfer_once(host: str, command: Command, say_command: Tell) -> Changes:
-    """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done."""
+class _Closed(Exception):
+    """The way past noise is closed, by a key for rsync alone for instance."""
+
+
+@dataclass(frozen=True)
+class PastNoise:
+    """The way to rsync on a host whose start-up files print.
+
+    words: constant plain words that there print `marker` as a line and become rsync. place: what the host is called
+    in `noisy`, the hosts known to print, each with: was that told? tell: gets that line.
+    """
+
+    words: tuple[str, ...]
+    marker: str
+    place: tuple[str, str]
+    noisy: dict[tuple[str, str], bool]
+    tell: Tell
+
+    def remember(self, host: str) -> None:
+        """The host prints: tell it once."""
+        if not self.noisy.get(self.place):
+            self.noisy[self.place] = True
+            noise = rsync.noisy_start_up(host)
+            self.tell(f"{noise.message}; it is passed over. {noise.hint}")
+
+
+def transfer_once(host: str, command: Command, say_command: Tell, past: PastNoise | None = None) -> Changes:
+    """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done.
+
+    past: the way to take where start-up files print: at once if that is known, else when it has failed for that.
+    """
+    around = rsync.past_noise(command, past.words, past.marker) if past else None
+    if past is None or around is None:
+        return _run(host, command, say_command)
+    if past.place in past.noisy:
+        try:
+            return _run_around(host, around, say_command, past)
+        except _Closed:
+            return _run(host, command, say_command)
+    try:
+        return _run(host, command, say_command)
+    except NoisyStartUp as noise:
+        try:
+            return _run_around(host, around, say_command, past)
+        except _Closed:
+            raise noise from None
+
+
+def _run_around(host: str, command: Command, say_command: Tell, past: PastNoise) -> Changes:
     say_command(str(command))
     outcome = execute.run(command)
     error = rsync.error_of(outcome, host)
+    if quiet.NO_MARKER.encode() in outcome.err and not isinstance(error, HostError):
+        raise _Closed
+    past.remember(host)
+    return _changes(outcome, error)
+
+
+def _run(host: str, command: Command, say_command: Tell) -> Changes:
+    say_command(str(command))
+    outcome = execute.run(command)
+    return _changes(outcome, rsync.error_of(outcome, host))
+
+
+def _changes(outcome: Outcome, error: RemoteInstallError | None) -> Changes:
     if error is not None:
         raise error
     return rsync.changes(outcome.out)
 
 
-def transfer(platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell) -> Changes:
+def transfer(
+    platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
+) -> Changes:
     """The same, made again where that can help."""
-    return retried(lambda: transfer_once(host, command, say_command), platform, tell)
+    return retried(lambda: transfer_once(host, command, say_command, past), platform, tell)

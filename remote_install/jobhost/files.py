@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import time
 from typing import IO
@@ -10,7 +11,7 @@ from typing import IO
 
 def write(path: bytes, data: bytes, durable: bool = False, executable: bool = False) -> None:
     """`data` to `path`, whole or not at all. durable: on the disk before this returns. Raises OSError."""
-    part = path + b".part-%d" % os.getpid()
+    part = path + b".part-%d-%s" % (os.getpid(), secrets.token_hex(4).encode())  # two hosts may share the disk
     try:
         with open(part, "wb") as file:
             file.write(data)

@@ -11,7 +11,9 @@ from typing import Any, Dict, Iterator, List, Optional, Union
 
 PROTOCOL = 1
 MARKER = "remote-install job host program, protocol %d" % PROTOCOL
+MARK = b"\n" + MARKER.encode("ascii") + b"\n"  # a login banner may lack its line end
 LAST = "end"
+RSYNC = "rsync"  # in place of a verb: says the marker line and becomes rsync
 MAX_LINE = 64 * 1024 * 1024  # bytes of one reply: the plan of an install of a million files
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
@@ -69,7 +71,7 @@ class Client:
         self._heard = False
         self._writing = threading.Lock()
         self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
-        self._write(b"\n" + MARKER.encode("ascii") + b"\n")  # a login banner may lack its line end
+        self._write(MARK)
 
     def say(self, reply: str, **fields: Any) -> None:
         self._write(encode(reply, fields))

@@ -5,5 +5,16 @@ from .lab import JobHosts, MakeHost, MakeHosts
 from .leftovers import sweep
 from .requirements import missing_requirements
 from .settings import HostOptions
+from .systems import SystemUnavailable
 
-__all__ = ["HostOptions", "JobHost", "JobHosts", "MakeHost", "MakeHosts", "Process", "missing_requirements", "sweep"]
+__all__ = [
+    "HostOptions",
+    "JobHost",
+    "JobHosts",
+    "MakeHost",
+    "MakeHosts",
+    "Process",
+    "SystemUnavailable",
+    "missing_requirements",
+    "sweep",
+]

@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from .faults import Faults
-from .inside import HOME, USER, Process
+from .inside import USER, Process
 from .network import Network
 from .settings import HostOptions
 
@@ -23,7 +23,6 @@ class JobHost(Faults):
     """A host of its own for every purpose of a test: address, file system, processes, name and an sshd."""
 
     user = USER
-    home = HOME
 
     def __init__(
         self,
@@ -38,6 +37,7 @@ class JobHost(Faults):
         """Take what `lab` has started: `process` is the unshare whose child, `pid`, is process 1 of the host."""
         super().__init__(pid, network, number, options)
         self.name = name
+        self.home = options.home
         self.process = process
         self.directory = directory
         self.address = network.address_of(number)

@@ -4,7 +4,8 @@
 # Only the test process holds the other end of that pipe. So the host dies with the test process, also when that
 # is killed with -9, and the kernel ends all other processes of the host with process 1.
 #
-# Reads from the environment: NAME ADDRESS PREFIX STATE LOGIN LOGIN_ID LOGIN_SHELL HOME_SIZE UMASK SHARED
+# Reads from the environment: NAME ADDRESS PREFIX STATE SYSTEM LOGIN LOGIN_ID LOGIN_SHELL LOGIN_HOME HOME_SIZE UMASK
+# SHARED
 # Says on standard output: the pid by which this machine knows it, then "ready".
 set -eu
 shopt -s nullglob
@@ -14,20 +15,23 @@ read -r pid _ </proc/self/stat
 echo "$pid"
 hostname "$NAME"
 
-# The root: this machine's system directories, read-only below, our own layer in memory above. What is not part of
-# the system (other people's work, keys in /root …) is whited out in the upper layer, so the host never had it.
+# The root: the system directories of SYSTEM, which is this machine's / or another release of Debian, read-only below,
+# our own layer in memory above. What is not part of the system (other people's work, keys in /root …) is whited out
+# in the upper layer, so the host never had it.
+system=${SYSTEM%/}
 layers=$STATE/layers
 root=$layers/root
 mkdir -p "$layers"
 mount -t tmpfs -o size=64m,mode=755 "$NAME" "$layers"
 mkdir -p "$layers/work" "$layers/upper/usr" "$layers/upper/var" "$root"
-for path in /* /.[!.]* /usr/local /var/log /var/tmp; do
+for path in "$system"/* "$system"/.[!.]* "$system"/usr/local "$system"/var/log "$system"/var/tmp; do
+    path=${path#"$system"}
     case $path in
         /bin | /etc | /lib* | /sbin | /usr | /var) ;;
         *) mknod "$layers/upper$path" c 0 0 ;;
     esac
 done
-mount -t overlay -o "lowerdir=/,upperdir=$layers/upper,workdir=$layers/work" "$NAME" "$root"
+mount -t overlay -o "lowerdir=$SYSTEM,upperdir=$layers/upper,workdir=$layers/work" "$NAME" "$root"
 cd "$root"
 mkdir -p dev proc sys run tmp root home mnt srv opt usr/local/bin var/log var/tmp
 chmod 700 root
@@ -60,15 +64,15 @@ done <<<"$SHARED"
 
 # The account. "*" means no password; "!" would mean locked, which sshd refuses without PAM, keys or not.
 for file in passwd group shadow; do
-    others=$(grep -v "^$LOGIN:" "/etc/$file" || true)
+    others=$(grep -v "^$LOGIN:" "$system/etc/$file" || true)
     case $file in
-        passwd) line="$LOGIN:x:$LOGIN_ID:$LOGIN_ID::/home/$LOGIN:$LOGIN_SHELL" ;;
+        passwd) line="$LOGIN:x:$LOGIN_ID:$LOGIN_ID::$LOGIN_HOME:$LOGIN_SHELL" ;;
         group) line="$LOGIN:x:$LOGIN_ID:" ;;
         shadow) line="$LOGIN:*:19000:0:99999:7:::" ;;
     esac
     printf '%s\n' "$others" "$line" >"etc/$file"
 done
-home=home/$LOGIN
+home=${LOGIN_HOME#/}
 mkdir -p "$home/.ssh"
 cp "$STATE/authorized_keys" "$home/.ssh/authorized_keys"
 # sshd widens its own umask to at least 022: a looser one can only come from the shell's start-up files.

@@ -15,6 +15,7 @@ from .leftovers import claim, locked, record_process, sweep_locked
 from .network import Network
 from .settings import HostOptions, generate_key, init_environment, write, write_host_files
 from .start import start_init
+from .systems import root_of
 
 # What the fixtures make_host(**options) and make_hosts(count, **options) are.
 MakeHost = Callable[..., JobHost]
@@ -83,8 +84,9 @@ class JobHosts:
     def build(self, name: str, number: int, directory: str, options: HostOptions) -> JobHost:
         """Start process 1 of a host, plug it in, start its sshd."""
         address = self.network.address_of(number)
-        write_host_files(name, address, directory, f"{self.directory}/id_ed25519", options)
-        environment = init_environment(name, address, self.network.subnet.prefixlen, directory, options)
+        system = root_of(options.system)
+        write_host_files(name, address, directory, f"{self.directory}/id_ed25519", system, options)
+        environment = init_environment(name, address, self.network.subnet.prefixlen, directory, system, options)
         with start_init(environment, directory) as (process, answers):
             pid = int(answers.line())
             record_process(directory, pid)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-PROGRAMS = ("bash", "env", "ip", "nft", "nsenter", "rsync", "setpriv", "ssh", "ssh-keygen", "sshd", "unshare")
+PROGRAMS = ("bash", "chroot", "env", "ip", "nft", "nsenter", "rsync", "setpriv", "ssh", "ssh-keygen", "sshd", "unshare")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Tried in namespaces of its own: it leaves nothing behind, and tells a container that lacks a capability.

@@ -8,7 +8,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from .inside import USER, USER_ID
+from .inside import HOME, USER, USER_ID
 from .requirements import SYSTEM_PATH
 
 
@@ -17,7 +17,9 @@ class HostOptions:
     """What a test may ask of a job host."""
 
     name: str = ""  # its ssh alias and host name; if not given, one that no other test process uses
+    system: str = ""  # a Debian release of systems.PACKAGES; if not given, this machine's own
     login_shell: str = "/bin/bash"
+    home: str = HOME  # its path, below /home
     home_size: str = "32m"  # the disk of /home, as tmpfs takes it
     umask: int = 0o022
     sshd_config: Sequence[str] = ()  # lines; they win over ours
@@ -30,8 +32,13 @@ class HostOptions:
         return not any(path.split("/")[1] == "home" for path in self.shared.values())
 
 
-def init_environment(name: str, address: str, prefix: int, directory: str, options: HostOptions) -> dict[str, str]:
-    """Return what init.sh reads; `prefix` is the length of the subnet's, `directory` holds the host's files."""
+def init_environment(
+    name: str, address: str, prefix: int, directory: str, system: str, options: HostOptions
+) -> dict[str, str]:
+    """Return what init.sh reads.
+
+    `prefix` is the length of the subnet's, `directory` holds the host's files, `system` is the root that it stands on.
+    """
     return {
         "PATH": SYSTEM_PATH,
         "NAME": name,
@@ -39,6 +46,8 @@ def init_environment(name: str, address: str, prefix: int, directory: str, optio
         "PREFIX": str(prefix),
         "STATE": directory,
         "LOGIN": USER,
+        "SYSTEM": system,
+        "LOGIN_HOME": options.home,
         "LOGIN_ID": str(USER_ID),
         "LOGIN_SHELL": options.login_shell,
         "HOME_SIZE": options.home_size,
@@ -47,7 +56,9 @@ def init_environment(name: str, address: str, prefix: int, directory: str, optio
     }
 
 
-def write_host_files(name: str, address: str, directory: str, client_key: str, options: HostOptions) -> None:
+def write_host_files(
+    name: str, address: str, directory: str, client_key: str, system: str, options: HostOptions
+) -> None:
     """Write what the host takes over when it starts, and what the client knows of it."""
     generate_key(f"{directory}/host_key")
     with open(f"{directory}/host_key.pub") as file:
@@ -56,10 +67,10 @@ def write_host_files(name: str, address: str, directory: str, client_key: str, o
         public_key = file.read()
     write(f"{directory}/known_hosts", f"{name},{address} {kind} {key}\n")
     write(f"{directory}/authorized_keys", f"{options.key_options} {public_key}".lstrip())
-    write(f"{directory}/sshd_config", sshd_config(address, options.sshd_config))
+    write(f"{directory}/sshd_config", sshd_config(address, options.sshd_config, openssh_version(system)))
 
 
-def sshd_config(address: str, lines: Sequence[str]) -> str:
+def sshd_config(address: str, lines: Sequence[str], version: tuple[int, ...]) -> str:
     """Return an sshd_config; sshd takes the first value it sees, and a Match block reaches to the end."""
     match = next((i for i, line in enumerate(lines) if line.lower().split()[:1] == ["match"]), len(lines))
     ours = [
@@ -74,15 +85,15 @@ def sshd_config(address: str, lines: Sequence[str]) -> str:
         "AcceptEnv LANG LC_*",
         "Subsystem sftp internal-sftp",
     ]
-    if openssh_version() >= (9, 8):
+    if version >= (9, 8):
         ours.append("PerSourcePenalties no")  # else a few failures, which tests provoke, shut the client out
     return "\n".join([*lines[:match], *ours, *lines[match:], ""])
 
 
 @functools.cache
-def openssh_version() -> tuple[int, ...]:
-    """Return the version of OpenSSH here: (9, 2)."""
-    text = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
+def openssh_version(system: str) -> tuple[int, ...]:
+    """Return the version of OpenSSH below a root: (9, 2)."""
+    text = subprocess.run(["chroot", system, "ssh", "-V"], capture_output=True, text=True, check=True).stderr
     match = re.search(r"OpenSSH_(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 

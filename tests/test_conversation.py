@@ -1,4 +1,4 @@
-"""The pure pieces of a call: lines out of chunks, replies out of lines, errors out of replies."""
+"""The pure pieces of a conversation: lines out of chunks, replies out of lines, errors out of replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remote_install import call
+from remote_install import conversation
 from remote_install.jobhost import wire
 from remote_install.jobs import Asked
 from remote_install.run_directory import open_run
@@ -33,7 +33,7 @@ from transfer.platforms import Platform
 
 def lines_of(*argv: str) -> list[bytes]:
     with execute.stream(Command(argv)) as running:
-        return list(call._lines(running, "h"))
+        return list(conversation._lines(running, "h"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_line_without_end_is_an_error_of_the_host_and_not_our_memory() -> None
 
 
 def hear(line: bytes) -> dict[str, Any]:
-    return call._reply(line, "h")
+    return conversation._reply(line, "h")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_garbage_is_an_error_that_names_the_host_and_is_harmless_to_print(line: 
     ],
 )
 def test_a_refusal_becomes_the_error_of_its_code(code: object, kind: type[RemoteInstallError]) -> None:
-    error = call.error_of({"reply": "error", "code": code, "message": "no", "hint": "do"}, "h")
+    error = conversation.error_of({"reply": "error", "code": code, "message": "no", "hint": "do"}, "h")
     assert type(error) is kind
     assert (error.message, error.hint, error.host) == ("h: no", "do", "h")
     assert not error.transient
@@ -137,7 +137,7 @@ def test_a_refusal_becomes_the_error_of_its_code(code: object, kind: type[Remote
 
 @pytest.mark.parametrize("value", [None, 7, ["x"], {"a": 1}, "\x1b[2J\n", "\u202e", "x" * 100_000])
 def test_the_words_of_a_refusal_are_harmless_to_print(value: object) -> None:
-    error = call.error_of({"code": 9, "message": value, "hint": value}, "h")
+    error = conversation.error_of({"code": 9, "message": value, "hint": value}, "h")
     assert error.message.isprintable()
     assert error.hint.isprintable()
     assert len(error.message) < 3000

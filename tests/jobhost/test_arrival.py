@@ -1,0 +1,174 @@
+"""The job host program arrives by `python3 -I -`: whole or not at all, where it can be written, safe from others."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remote_install import bundle
+
+from .test_program import ENDS, replies_of
+
+PROGRAM = bundle.build()
+
+
+class Home:
+    """A home directory, and a run root elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "home"
+        self.root = folder / "runs"
+        self.path.mkdir()
+        self.umask = 0o022
+
+    def start(self, python: str, run_root: str | None = None, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+        # As sshd starts it: few variables, no locale.
+        environment = {"HOME": str(self.path), "PATH": os.environ["PATH"], "USER": "me"}
+        process = subprocess.Popen(
+            [python, "-I", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd or self.path,
+            env=environment,
+            umask=self.umask,
+        )
+        assert process.stdin is not None
+        process.stdin.write(PROGRAM.sender(str(self.root) if run_root is None else run_root))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def send(self, python: str = "python3", run_root: str | None = None, cwd: Path | None = None) -> dict[str, Any]:
+        """The one reply."""
+        return answer(self.start(python, run_root, cwd))
+
+    @property
+    def program(self) -> Path:
+        return self.path / PROGRAM.path
+
+    def block(self) -> None:
+        """Let nothing be written to the home; root may write to what is read-only, so a file stands in the way."""
+        (self.path / bundle.FOLDER).write_text("in the way")
+
+
+def answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    reply, _ = replies_of(out)
+    return reply
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@ENDS
+def test_it_arrives_in_the_home_directory_and_runs(home: Home, python: str) -> None:
+    assert home.send(python) == {"reply": "arrived", "path": PROGRAM.path}
+    assert home.program.read_bytes() == PROGRAM.data
+    assert os.listdir(home.program.parent) == [PROGRAM.name]
+    done = subprocess.run([python, "-I", PROGRAM.path, "hello"], cwd=home.path, input=b"", capture_output=True)
+    assert b"no request came" in done.stdout
+
+
+@pytest.mark.parametrize(("umask", "wanted"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_its_folder_is_the_users_alone_and_its_mode_as_the_umask_says(home: Home, umask: int, wanted: int) -> None:
+    home.umask = umask
+    home.send()
+    assert (mode(home.program.parent), mode(home.program)) == (0o700, wanted)
+
+
+def test_it_is_written_once_and_again_when_it_is_damaged(home: Home) -> None:
+    home.send()
+    first = home.program.stat()
+    home.send()
+    assert home.program.stat().st_ino == first.st_ino
+    home.program.write_bytes(PROGRAM.data[:1000])
+    home.send()
+    assert home.program.read_bytes() == PROGRAM.data
+
+
+def test_eight_at_once_leave_one_whole_program(home: Home) -> None:
+    replies = [answer(process) for process in [home.start("python3") for _ in range(8)]]
+    assert replies == [{"reply": "arrived", "path": PROGRAM.path}] * 8
+    assert home.program.read_bytes() == PROGRAM.data
+    assert os.listdir(home.program.parent) == [PROGRAM.name]
+
+
+@ENDS
+@pytest.mark.parametrize("run_root", ["$HOME/../runs", "~/../runs", "../runs"])
+def test_it_goes_to_the_run_root_where_the_home_is_not_to_be_written(home: Home, python: str, run_root: str) -> None:
+    home.block()
+    there = home.root / PROGRAM.path
+    assert home.send(python, run_root) == {"reply": "arrived", "path": str(there)}
+    assert there.read_bytes() == PROGRAM.data
+    assert mode(there.parent) == 0o700
+
+
+def test_it_is_named_in_full_where_a_call_does_not_start_in_the_home_directory(home: Home, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert home.send(cwd=elsewhere) == {"reply": "arrived", "path": str(home.program)}
+    assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["with blank", "caf\u00e9", "semi;colon", "\U0001f600", "\udcff", "$(id)", "back\\slash"]
+)
+def test_a_run_root_that_no_command_line_can_name_is_refused_with_both_places(home: Home, name: str) -> None:
+    home.block()
+    reply = home.send(run_root=str(home.root) + name)
+    assert (reply["reply"], reply["code"]) == ("error", 4)
+    assert f"{home.path}/{bundle.FOLDER}: " in reply["message"]
+    assert f"{home.root}{name}/{bundle.FOLDER}: a command line can't name it" in reply["message"]
+    assert "run_root" in reply["hint"]
+    assert not os.path.exists(os.fsencode(f"{home.root}{name}"))
+
+
+def test_a_host_where_nothing_can_be_written_names_both_places_and_why(home: Home) -> None:
+    home.block()
+    home.root.write_text("a file")
+    reply = home.send()
+    assert (reply["reply"], reply["code"]) == ("error", 4)
+    for place in (home.path, home.root):
+        assert f"{place}/{bundle.FOLDER}: " in reply["message"]
+    assert reply["message"].count("Not a directory") + reply["message"].count("File exists") == 2
+
+
+def test_a_variable_that_is_not_set_there_is_told(home: Home) -> None:
+    home.block()
+    reply = home.send(run_root="/x/$NO_SUCH_VARIABLE")
+    assert (reply["reply"], reply["code"]) == ("error", 3)
+    assert "$NO_SUCH_VARIABLE is not set" in reply["message"]
+
+
+@pytest.mark.parametrize("trap", ["open to others", "somebody else's", "a link"])
+def test_a_folder_that_others_may_write_to_is_not_trusted(home: Home, tmp_path: Path, trap: str) -> None:
+    home.block()
+    home.root.mkdir()
+    folder = home.root / bundle.FOLDER
+    if trap == "a link":
+        (tmp_path / "target").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "target")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777 if trap == "open to others" else 0o755)
+        if trap == "somebody else's":
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a folder away")
+            os.chown(folder, 4000, 4000)
+    reply = home.send()
+    assert (reply["reply"], reply["code"]) == ("error", 4)
+    assert "others may write to it" in reply["message"]
+    assert list(tmp_path.rglob("*.pyz")) == []
