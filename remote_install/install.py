@@ -109,10 +109,10 @@ def _talk(
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
     content = source.scan(run)  # while ssh connects
-    source.remember(run, content)
     for path in content.others:
         talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
     there.say(_opening(run, platform, content, adopt))
+    source.remember(run, content)  # in a folder that the uuid of the opening has made
     answer = there.hear("same", "differs", "waiting")
     if answer["reply"] == "waiting":
         talk.tell(f"{platform.hosts[0]}: another install is at work on this run directory; waiting for it")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,21 @@ def test_much_is_passed_on_unchanged(tmp_path: Path, to_a_file: bool) -> None:
     assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(data.read_bytes()).digest()
 
 
+def test_a_stdout_that_does_not_block_and_a_slow_reader_lose_nothing() -> None:
+    """As rsync has it: both ends of its socket pair are non-blocking."""
+    ours, its = socket.socketpair()
+    its.setblocking(False)
+    argv = [sys.executable, "-I", "-S", quiet.__file__, MARKER, "sh", "-c"]
+    with ours, subprocess.Popen([*argv, f"printf '\\n{MARKER}\\n'; head -c 5000000 /dev/zero"], stdout=its) as process:
+        its.close()
+        time.sleep(0.5)  # the buffers are full by then
+        size = 0
+        while data := ours.recv(100_000):
+            size += len(data)
+        assert size == 5_000_000
+        assert process.wait(timeout=20) == 0
+
+
 def test_it_ends_when_nobody_reads_any_more() -> None:
     argv = [sys.executable, "-I", "-S", quiet.__file__, MARKER, "sh", "-c", f"printf '\\n{MARKER}\\n'; exec yes"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
@@ -135,10 +153,10 @@ class Noisy:
         host.write_file(".bashrc", "echo hello; printf 'no newline'\n")
         host.write_file(bundle.build().path, bundle.build().data)
 
-    def push(self, source: Path) -> sync.Changes:
+    def push(self, source: Path, say_command: Callable[[str], None] = lambda _text: None) -> sync.Changes:
         command = rsync.push(self.platform, self.host.name, f"{source}/", "target/")
         way = program.past_noise(self.platform, self.host.name, self.talk)
-        return sync.transfer_once(self.host.name, command, lambda _text: None, way)
+        return sync.transfer_once(self.host.name, command, say_command, way)
 
 
 @pytest.fixture
@@ -166,7 +184,7 @@ def test_a_key_for_rsync_alone_gets_the_first_error(make_host: MakeHost, source:
     noisy = Noisy(make_host(key_options='command="rrsync /home/alice"'))
     with pytest.raises(NoisyStartUp, match="a start-up file there prints"):
         noisy.push(source)
-    assert noisy.told == []
+    assert (noisy.told, noisy.host.connections()) == ([], 2)
     noisy.host.write_file(".bashrc", "")
     with pytest.raises(TransferInterrupted, match="rrsync error: option -s"):  # which is what no noise hid before
         noisy.push(source)
@@ -185,6 +203,12 @@ def test_noise_that_was_heard_in_a_call_costs_no_login(make_host: MakeHost, sour
     assert noisy.push(source).files == 1
     assert noisy.host.connections() == 1
     assert len(noisy.told) == 1
+
+
+def test_a_host_that_goes_down_between_the_two_ways_is_told_as_that(make_host: MakeHost, source: Path) -> None:
+    noisy = Noisy(make_host())
+    with pytest.raises(HostUnreachable):
+        noisy.push(source, lambda command: noisy.host.stop_sshd() if "--rsync-path" in command else None)
 
 
 def test_a_failure_on_the_way_past_noise_is_told_as_what_it_is(make_host: MakeHost, source: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from remote_install.jobhost import manifest
+
 from .client import Client, Done
 
 OURS = "-path ./.remote-install -prune -o -path ./log/job -prune -o"
@@ -99,6 +101,13 @@ def test_a_fresh_checkout_with_new_times_sends_nothing(client: Client) -> None:
     logins = client.host.connections()
     assert sent(install(client)) == (0, 0)
     assert client.host.connections() - logins == 1
+
+
+def test_files_that_are_older_than_a_moment_are_installed_the_first_time(client: Client) -> None:
+    client.write("data", "one")
+    time.sleep(manifest.SETTLED / 10**9 + 0.1)  # from then on a hash is kept, and nobody can set a ctime back
+    assert sent(install(client)) == (1, 0)
+    assert (client.run_directory / ".remote-install/hashes").exists()
 
 
 def test_a_mode_alone_is_changed_without_sending(client: Client) -> None:
