@@ -106,7 +106,7 @@ def _talk(
 
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
-    content = source.scan(run)  # while ssh connects
+    content = source.scan(run, platform.rsync.command, talk.command)  # while ssh connects
     source.remember(run, content)
     for path in content.others:
         talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
