@@ -19,6 +19,7 @@ from transfer.errors import (
     ConfigError,
     ConnectionLost,
     HostUnsuitable,
+    InstallCommandFailed,
     JobRunnerError,
     RefusedBySite,
     RemoteInstallError,
@@ -38,6 +39,7 @@ SILENCE = 60.0  # seconds without a reply after which a host counts as hung; wat
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
 BY_CODE: dict[int, type[RemoteInstallError]] = {
+    1: InstallCommandFailed,
     2: UsageError,
     3: ConfigError,
     4: HostUnsuitable,
@@ -203,7 +205,7 @@ def _reply(line: bytes, host: str) -> Json:
 def error_of(reply: Json, host: str) -> RemoteInstallError:
     """The error that a reply tells."""
     code = reply.get("code")
-    kind = BY_CODE.get(code, HostUnsuitable) if isinstance(code, int) else HostUnsuitable
+    kind = BY_CODE.get(code, HostUnsuitable) if type(code) is int else HostUnsuitable
     return kind(f"{host}: {_printable(reply.get('message'))}", _printable(reply.get("hint")), host)
 
 
