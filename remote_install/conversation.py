@@ -15,6 +15,7 @@ from transfer.errors import (
     ConfigError,
     ConnectionLost,
     HostUnsuitable,
+    InstallCommandFailed,
     JobRunnerError,
     RefusedBySite,
     RemoteInstallError,
@@ -30,6 +31,7 @@ ALIVE = 10.0  # seconds between two signs of life to a program that waits for us
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
 BY_CODE: dict[int, type[RemoteInstallError]] = {
+    1: InstallCommandFailed,
     2: UsageError,
     3: ConfigError,
     4: HostUnsuitable,
@@ -165,7 +167,7 @@ def _reply(line: bytes, host: str) -> Json:
 def error_of(reply: Json, host: str) -> RemoteInstallError:
     """The error that a reply tells."""
     code = reply.get("code")
-    kind = BY_CODE.get(code, HostUnsuitable) if isinstance(code, int) else HostUnsuitable
+    kind = BY_CODE.get(code, HostUnsuitable) if type(code) is int else HostUnsuitable
     return kind(f"{host}: {_printable(reply.get('message'))}", _printable(reply.get("hint")), host)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from remote_install import source
 from remote_install.call import call, converse
+from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest, wire
 from remote_install.jobhost.target import STAGING
@@ -108,7 +109,7 @@ def _talk(
 
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
-    content = source.scan(run)  # while ssh connects
+    content = source.scan(run, platform.rsync.command, talk.command)  # while ssh connects
     for path in content.others:
         talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
     there.say(_opening(run, platform, content, adopt))
@@ -123,12 +124,12 @@ def _talk(
     plan = there.hear("plan")
     run_dir = _path(plan, "run_dir", platform)
     names = _asked_for(plan, content, platform)
-    changes = Changes(0, 0)
-    if names:
-        with there.kept_alive():
-            changes = _send(run, platform, names, f"{run_dir}/{STAGING}/", talk)
-    there.say({"do": "place"})
-    told = there.hear("installed", "changed")
+    with there.kept_alive():
+        changes = _send(run, platform, names, f"{run_dir}/{STAGING}/", talk) if names else Changes(0, 0)
+        there.say({"do": "place"})
+        if plan.get("runs_command") is True:
+            talk.tell(f"{platform.name}: the install command runs")
+        told = _placed(there, platform, talk)
     if told["reply"] == "changed":
         raise TransferInterrupted(
             f"{platform.hosts[0]}: a file changed here while it was installed: {_shown(told.get('path'))}",
@@ -140,6 +141,22 @@ def _talk(
     return changes, len(_names(plan, "delete", platform)), run_dir
 
 
+def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, Any]:
+    """How it went; what the install command prints is told as it comes. Raises InstallCommandFailed."""
+    output = CommandOutput(platform.name, talk.tell)
+    try:
+        while True:
+            told = there.hear("installed", "changed", "output")
+            if told["reply"] != "output":
+                return told
+            output.add(told.get("data"))
+    except ValueError:
+        host = platform.hosts[0]
+        raise HostUnsuitable(f"{host}: what its install command prints is garbled", "", host) from None
+    finally:
+        output.end()
+
+
 def _opening(run: RunDirectory, platform: Platform, content: Content, adopt: bool) -> dict[str, Any]:
     return {
         "run_root": platform.run_root,
@@ -148,6 +165,7 @@ def _opening(run: RunDirectory, platform: Platform, content: Content, adopt: boo
         "origin": f"{os.uname().nodename}:{run.path}",
         "adopt": adopt,
         "digest": content.digest,
+        "command": [*platform.shell, "-c", run.settings.install_command] if run.settings.install_command else [],
     }
 
 

@@ -10,6 +10,8 @@ from remote_install.jobhost import manifest
 from remote_install.jobhost.files import now_ns
 from remote_install.run_directory import JOBS, RunDirectory, replace
 from remote_install.run_yaml import OURS
+from remote_install.talk import Tell
+from transfer import execute, rsync
 
 HASHES = f"{OURS}/hashes"
 
@@ -27,17 +29,38 @@ class Content:
         return manifest.digest(self.entries)
 
 
-def scan(run: RunDirectory) -> Content:
-    """Look at the run directory. Raises OSError when a file can't be read.
+def scan(run: RunDirectory, rsync_command: tuple[str, ...], say_command: Tell) -> Content:
+    """Look at the run directory. Raises OSError when a file can't be read; ConfigError, TransferError: see _remaining.
 
-    Left out: .git, and at the top what jobs left here, what is ours, and what was fetched: results are not sent back.
+    Left out: .git, at the top what jobs left here, what is ours, and what was fetched, for results are not sent back;
+    and what install.exclude of run.yaml matches. rsync_command: the program that knows what it matches.
     """
     listing = manifest.Listing(manifest.unpack_cache(_kept(run)), now_ns())
     top = {os.fsencode(name) for name in (JOBS, OURS, *(path.strip("/") for path in run.results()))}
-    entries = listing.walk(
-        os.fsencode(run.path), lambda path, _is_folder: path in top or os.path.basename(path) == b".git"
-    )
+    remaining = _remaining(run, rsync_command, say_command) if run.settings.exclude else None
+
+    def excluded(path: bytes, _is_folder: bool) -> bool:
+        always = path in top or os.path.basename(path) == b".git"
+        return always or (remaining is not None and path not in remaining)
+
+    entries = listing.walk(os.fsencode(run.path), excluded)
     return Content(entries, tuple(listing.others), listing.cache)
+
+
+def _remaining(run: RunDirectory, rsync_command: tuple[str, ...], say_command: Tell) -> set[bytes]:
+    """The names that install.exclude leaves: rsync itself is asked, because only rsync knows its patterns.
+
+    Raises ConfigError for a pattern that it refuses, TransferError when it can't list the run directory.
+    """
+    # Ours come first, where the first match counts: what changes there while jobs run is not even looked at.
+    ours = (".git", f"/{OURS}/", f"/{JOBS}/")
+    command = rsync.remaining(rsync_command, (*ours, *run.settings.exclude), run.path)
+    say_command(str(command))
+    outcome = execute.run(command)
+    error = rsync.refusal(outcome)
+    if error is not None:
+        raise error
+    return rsync.names(outcome.out)
 
 
 def remember(run: RunDirectory, content: Content) -> None:

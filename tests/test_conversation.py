@@ -21,6 +21,7 @@ from transfer.command import Command
 from transfer.errors import (
     ConfigError,
     HostUnsuitable,
+    InstallCommandFailed,
     JobRunnerError,
     RefusedBySite,
     RemoteInstallError,
@@ -118,6 +119,7 @@ def test_garbage_is_an_error_that_names_the_host_and_is_harmless_to_print(line: 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
+        (1, InstallCommandFailed),
         (2, UsageError),
         (3, ConfigError),
         (4, HostUnsuitable),
@@ -125,7 +127,7 @@ def test_garbage_is_an_error_that_names_the_host_and_is_harmless_to_print(line: 
         (6, RefusedBySite),
         (7, JobRunnerError),
         (9, WouldDoHarm),
-        *((code, HostUnsuitable) for code in (0, 1, 8, 10, 130, -1, None, "9", 9.5, True, [9], {"9": 9})),
+        *((code, HostUnsuitable) for code in (0, 8, 10, 130, -1, None, "9", 9.5, True, [9], {"9": 9})),
     ],
 )
 def test_a_refusal_becomes_the_error_of_its_code(code: object, kind: type[RemoteInstallError]) -> None:

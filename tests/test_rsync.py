@@ -287,3 +287,37 @@ def test_the_installed_rsync_without_one_on_the_host_is_told_as_such(tmp_path: P
     error = rsync.error_of(execute.run(Command(argv, cwd=str(tmp_path))), "h")
     assert isinstance(error, HostUnsuitable)
     assert "no rsync" in str(error)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.sets(st.binary(min_size=1, max_size=12), max_size=8))
+def test_the_installed_rsync_lists_names_of_any_bytes(
+    tmp_path_factory: pytest.TempPathFactory, names: set[bytes]
+) -> None:
+    folder = os.fsencode(tmp_path_factory.mktemp("any"))
+    wanted = {name for name in names if b"/" not in name and b"\0" not in name and name not in (b".", b"..")}
+    for name in wanted:
+        with open(os.path.join(folder, name), "wb"):
+            pass
+    outcome = execute.run(rsync.remaining(("rsync",), ("no match",), os.fsdecode(folder)))
+    assert (outcome.exit_code, rsync.names(outcome.out)) == (0, wanted)
+    assert {entry.name for entry in os.scandir(folder)} == wanted  # it was asked, not told to do anything
+
+
+@pytest.mark.parametrize(
+    ("code", "err", "kind"),
+    [
+        (0, b"", None),
+        (0, b"a warning of the locale", None),
+        (0, b"discarding over-long filter: xxx", ConfigError),
+        (1, b"unexpected end of filter rule: +", ConfigError),
+        (23, b"opendir failed: Permission denied", TransferError),
+        (24, b"file has vanished", TransferInterrupted),
+        (-9, b"", TransferError),
+    ],
+)
+def test_a_listing_that_is_not_whole_is_an_error(code: int, err: bytes, kind: type[RemoteInstallError] | None) -> None:
+    """What it does not name would be taken for excluded, and deleted on the host."""
+    error = rsync.refusal(Outcome(code, b":a\n", err))
+    assert (type(error) if error else None) is kind
+    assert error is None or error.hint

@@ -1,6 +1,7 @@
 """Every error that a user may meet, as one tree:
 
 RemoteInstallError      exit code
+├── InstallCommandFailed  1  what run.yaml runs on each install target
 ├── UsageError            2  the command line
 ├── ConfigError           3  hosts.yaml or run.yaml
 ├── HostError             4  a host can't be reached or refuses us
@@ -41,6 +42,10 @@ class RemoteInstallError(Exception):
     def as_json(self) -> dict[str, object]:
         """The `error` object of the contract's JSON documents."""
         return {"code": self.exit_code, "message": self.message, "hint": self.hint, "host": self.host}
+
+
+class InstallCommandFailed(RemoteInstallError):
+    exit_code = 1
 
 
 class UsageError(RemoteInstallError):

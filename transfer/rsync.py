@@ -27,6 +27,8 @@ ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i 
 
 QUIET = os.path.abspath(quiet.__file__)
 NAMED = ("--from0", "--files-from=-")
+NAMED_LINE = ":"
+NOWHERE = ".remote-install/nowhere/"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,17 @@ def pull_names(
     return _command(platform, (*NAMED, *options), (f"{_bracketed(host)}:{source}", target), _listing(names), cwd)
 
 
+def remaining(program: tuple[str, ...], patterns: tuple[str, ...], folder: str) -> Command:
+    """What lies in `folder` here and no pattern excludes is listed, and nothing is done.
+
+    The target is never there, so that all is new. Each name stands behind NAMED_LINE: rsync says more on its output.
+    """
+    excluded = (f"--exclude={pattern}" for pattern in patterns)
+    return Command(
+        (*program, "-n", "-rlD", f"--out-format={NAMED_LINE}%n", *excluded, "--", "./", NOWHERE), b"", folder
+    )
+
+
 def _listing(names: tuple[bytes, ...]) -> bytes:
     return b"".join(b"./" + name + b"\0" for name in names)
 
@@ -144,6 +157,31 @@ def changes(out: bytes) -> Changes:
     """
     found = re.findall(rb"^[<>]f\S* (\d+) ", out, re.MULTILINE)
     return Changes(len(found), sum(int(size) for size in found))
+
+
+def names(out: bytes) -> set[bytes]:
+    """The names that `remaining` told; what rsync can't print it writes as \\#ooo (rsync(1), --8-bit-output).
+
+    >>> names(b":./\\n:d/\\n:d/caf\\\\#351\\nskipping something\\n") == {b"d", b"d/caf\\xe9"}
+    True
+    """
+    lines = (line[len(NAMED_LINE) :] for line in out.split(b"\n") if line.startswith(NAMED_LINE.encode()))
+    plain = (re.sub(rb"\\#([0-7]{3})", lambda found: bytes([int(found[1], 8)]), line) for line in lines)
+    return {name.rstrip(b"/") for name in plain} - {b"."}
+
+
+def refusal(outcome: Outcome) -> RemoteInstallError | None:
+    """Why `remaining` told no names, or not all."""
+    code, words = outcome.exit_code, last_words(outcome.err)
+    # Of a pattern that is too long it only says so, and goes on without it (measured).
+    if code == 1 or (code == 0 and b"discarding over-long filter" in outcome.err):
+        return ConfigError(f"run.yaml: rsync refuses a pattern of install.exclude: {words[:300]}", "Correct it.")
+    if code == 24:
+        hint = "Install again when nothing writes to the run directory."
+        return TransferInterrupted(f"a file vanished here while it was looked at: {words}", hint)
+    if code != 0:
+        return TransferError(f"rsync can't list the run directory here ({code}): {words}", "Can all of it be read?")
+    return None
 
 
 # rsync's exit codes (rsync(1), EXIT VALUES) that have a remedy of their own.

@@ -108,7 +108,8 @@ def count(number: int, noun: str) -> str:
 
 
 def _line(stream: Any, text: str) -> None:
-    safe = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+    harmless = text.replace("\n", "").replace("\t", "").isprintable()
+    safe = text if harmless else "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
     stream.flush()
     stream.buffer.write(safe.encode(stream.encoding or "utf-8", "replace") + b"\n")
     stream.buffer.flush()

@@ -1,21 +1,22 @@
 """The install verb: a conversation that holds the target's lock while rsync, beside it, brings the files.
 
 The lock lasts as long as the connection. The client says something every few seconds; when it falls
-silent or goes away this program ends, the lock is free, and the target stays marked as unfinished.
+silent or goes away this program ends, the lock is free, and the target stays marked as unfinished. The install command
+runs under the lock too, after all is in place and before the mark is taken away.
 """
 
 import contextlib
 import os
 from typing import Iterator, Optional
 
-from . import layout
+from . import building, layout
+from .building import Build
 from .files import now_ns
 from .manifest import Entries, Listing, digest, unpack
 from .placement import Plan, arrived, clear_staging, look_again, make_plan, place
 from .target import Manifest, Target
-from .wire import Client, Json, Refusal, text, to_text
+from .wire import SILENCE, Client, Json, Refusal, strings, text, to_text
 
-SILENCE = 45.0  # seconds after which a client that says nothing counts as gone
 LOOK_AGAIN = 0.2  # seconds between two looks at a lock that another install holds
 
 
@@ -27,7 +28,7 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
         target.prepare()
         with client.heartbeat(), _lock(target, client):
             target.claim(text(request, "uuid"), text(request, "origin"), request.get("adopt") is True)
-            _install(target, text(request, "digest"), client)
+            _install(target, request, client)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -38,31 +39,45 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
         )
 
 
-def _install(target: Target, content: str, client: Client) -> None:
+def _install(target: Target, request: Json, client: Client) -> None:
     manifest = target.manifest()
-    if target.installed and not target.unfinished and _digest_here(target, manifest) == content:
+    listing = Listing(manifest.cache, now_ns())
+    build = _build(target, request, manifest, listing)
+    if _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
     client.say("differs")
     wanted = _wanted(client)
-    listing = Listing(manifest.cache, now_ns())
-    plan = make_plan(target, wanted, target.brought(), listing)
-    target.mark(wanted)
+    plan = make_plan(target, wanted, target.brought(), listing, build.settled)
+    target.mark(wanted, "" if build.due else build.key)
     clear_staging(target, plan.send)
-    _say_plan(client, target, plan)
+    _say_plan(client, target, plan, build)
     client.hear(SILENCE)
     changed = arrived(target, wanted, plan.send)
     if changed is not None:
         client.say("changed", path=to_text(changed))
         return
     place(target, wanted, plan)
-    target.finish(wanted, look_again(target, wanted, listing.cache, now_ns()).cache)
+    if build.due:
+        building.run(build.argv, text(request, "run"), target, client)
+    altered, cache = look_again(target, wanted, listing.cache, now_ns())
+    target.finish(Manifest(wanted, cache, build.key, altered if build.due else build.settled))
     client.say("installed")
 
 
-def _say_plan(client: Client, target: Target, plan: Plan) -> None:
+def _build(target: Target, request: Json, manifest: Manifest, listing: Listing) -> Build:
+    argv = strings(request, "command") if request.get("command") else []
+    return building.decide(argv, text(request, "digest"), manifest, target, listing)
+
+
+def _is_whole(target: Target, content: str, manifest: Manifest, build: Build) -> bool:
+    whole = target.installed and not target.unfinished and not build.due
+    return whole and _digest_here(target, manifest, build) == content
+
+
+def _say_plan(client: Client, target: Target, plan: Plan, build: Build) -> None:
     names = {name: [to_text(path) for path in paths] for name, paths in plan._asdict().items()}
-    client.say("plan", run_dir=to_text(target.run_dir), **names)
+    client.say("plan", run_dir=to_text(target.run_dir), runs_command=build.due, **names)
 
 
 @contextlib.contextmanager
@@ -83,10 +98,13 @@ def _wanted(client: Client) -> Entries:
     return unpack(client.hear(SILENCE).get("entries"))
 
 
-def _digest_here(target: Target, manifest: Manifest) -> str:
-    """The digest of what was brought, as it is now: a job may have changed it."""
+def _digest_here(target: Target, manifest: Manifest, build: Build) -> str:
+    """The digest of what was brought, as it is now: a job may have changed it. What is settled counts as brought."""
     listing = Listing(manifest.cache, now_ns())
-    found = {path: listing.look(target.run_dir, path) for path in manifest.entries}
+    found = {
+        path: entry if path in build.settled else listing.look(target.run_dir, path)
+        for path, entry in manifest.entries.items()
+    }
     return digest({path: entry for path, entry in found.items() if entry is not None})
 
 

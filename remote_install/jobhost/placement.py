@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-from typing import List, NamedTuple, Optional, Set
+from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .manifest import FILE, FOLDER, LINK, Cache, Entries, Entry, Listing, hash_of
-from .target import Brought, Target
+from .target import Altered, Brought, Target
 from .wire import Refusal, to_bytes, to_text
 
 
@@ -19,10 +19,13 @@ class Plan(NamedTuple):
     kept: List[bytes]
 
 
-def make_plan(target: Target, wanted: Entries, brought: Brought, listing: Listing) -> Plan:
-    """Compare `wanted` with what is here. Raises Refusal (9) when what no install brought is in the way."""
+def make_plan(target: Target, wanted: Entries, brought: Brought, listing: Listing, settled: Iterable[bytes]) -> Plan:
+    """Compare `wanted` with what is here. Raises Refusal (9) when what no install brought is in the way.
+
+    settled: names that stay as they are here.
+    """
     plan = Plan([], [], [], [])
-    for path in sorted(wanted):
+    for path in sorted(set(wanted) - set(settled)):
         entry, here = wanted[path], listing.look(target.run_dir, path)
         if here == entry:
             continue
@@ -139,9 +142,8 @@ def _delete(full: bytes) -> None:
             os.unlink(full)
 
 
-def look_again(target: Target, wanted: Entries, cache: Cache, now: int) -> Listing:
-    """A listing of what was just put in place, for the manifest's cache."""
+def look_again(target: Target, wanted: Entries, cache: Cache, now: int) -> Tuple[Altered, Cache]:
+    """What is there by now of `wanted` where it differs, and the hashes of all, for the manifest."""
     listing = Listing(cache, now)
-    for path in wanted:
-        listing.look(target.run_dir, path)
-    return listing
+    found = {path: listing.look(target.run_dir, path) for path in wanted}
+    return {path: here for path, here in found.items() if here != wanted[path]}, listing.cache

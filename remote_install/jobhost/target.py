@@ -5,22 +5,29 @@ import errno
 import fcntl
 import json
 import os
-from typing import Any, Dict, Iterator, NamedTuple, Set
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from .files import write
 from .manifest import Cache, Entries, Entry, pack, pack_cache, unpack, unpack_cache
-from .wire import Json, Refusal, to_text
+from .wire import Json, Refusal, to_bytes, to_text
 
 OURS = b".remote-install"
 STAGING = ".remote-install/staging"
 Brought = Dict[bytes, Set[Entry]]
+Altered = Dict[bytes, Optional[Entry]]
 
 
 class Manifest(NamedTuple):
-    """What the last whole install brought, and what is known of these files since."""
+    """What the last whole install brought, and what is known of these files since.
+
+    built: the content and install command that has succeeded, as one digest; "" when it may have to run again.
+    altered: what that command has made of files that were installed; None: it removed one.
+    """
 
     entries: Entries
     cache: Cache
+    built: str
+    altered: Altered
 
 
 class Target:
@@ -34,6 +41,7 @@ class Target:
         self._lock = os.path.join(self._own, b"lock")
         self._manifest = os.path.join(self._own, b"manifest")
         self._mark = os.path.join(self._own, b"unfinished")
+        self.lock: Optional[int] = None  # the descriptor that holds the lock, while it is held
 
     def prepare(self) -> None:
         """Make our folder. Raises OSError."""
@@ -53,7 +61,12 @@ class Target:
                     raise
                 yield False
             else:
-                yield True
+                self.lock = file.fileno()
+                try:
+                    yield True
+                finally:  # said, not left to the closing: what an install command left behind has it open too
+                    self.lock = None
+                    fcntl.flock(file, fcntl.LOCK_UN)
 
     def claim(self, uuid: str, origin: str, adopt: bool) -> None:
         """Write down whose run directory this is. Raises Refusal (9) when it is another one's."""
@@ -83,29 +96,41 @@ class Target:
         """What the last whole install brought."""
         fields = _load(self._manifest)
         rows = _rows(fields)
+        built = _load(self._mark) if self.unfinished else fields
         return Manifest(
             {path: next(iter(found)) for path, found in rows.items()},
             unpack_cache(fields.get("cache", [])),
+            str(built.get("built", "")),
+            _altered(fields),
         )
 
     def brought(self) -> Brought:
         """All that whole and unfinished installs have brought or were about to: only this may be deleted."""
-        found = _rows(_load(self._manifest))
+        fields = _load(self._manifest)
+        found = _rows(fields)
+        for path, altered in _altered(fields).items():
+            if altered is not None:
+                found.setdefault(path, set()).add(altered)
         for path, entries in _rows(_load(self._mark)).items():
             found.setdefault(path, set()).update(entries)
         return found
 
-    def mark(self, wanted: Entries) -> None:
-        """Say that an install is unfinished, before anything changes."""
+    def mark(self, wanted: Entries, built: str = "") -> None:
+        """Say that an install is unfinished, before anything changes. built: as in Manifest, while this one lasts."""
         brought = self.brought()
         for path, entry in wanted.items():
             brought.setdefault(path, set()).add(entry)
         rows = [row for path, found in brought.items() for entry in found for row in pack({path: entry})]
-        write(self._mark, json.dumps({"entries": rows}).encode("ascii"), durable=True)
+        write(self._mark, json.dumps({"entries": rows, "built": built}).encode("ascii"), durable=True)
 
-    def finish(self, entries: Entries, cache: Cache) -> None:
+    def finish(self, whole: Manifest) -> None:
         """Write the manifest, then take the mark away: the install is whole."""
-        fields = {"entries": pack(entries), "cache": pack_cache(cache)}
+        fields = {
+            "entries": pack(whole.entries),
+            "cache": pack_cache(whole.cache),
+            "built": whole.built,
+            "altered": _pack_altered(whole.altered),
+        }
         write(self._manifest, json.dumps(fields).encode("ascii"), durable=True)
         with contextlib.suppress(OSError):
             os.rmdir(self.staging)
@@ -121,6 +146,24 @@ def _rows(fields: Json) -> Brought:
                 found.setdefault(path, set()).add(entry)
     except (TypeError, ValueError):
         pass  # a file that was tampered with: what it does not tell is not deleted
+    return found
+
+
+def _pack_altered(altered: Altered) -> List[List[Any]]:
+    rows = pack({path: entry for path, entry in altered.items() if entry is not None})
+    return rows + [[to_text(path)] for path in sorted(altered) if altered[path] is None]
+
+
+def _altered(fields: Json) -> Altered:
+    found: Altered = {}
+    try:
+        for row in fields.get("altered", []):
+            if len(row) == 1:
+                found[to_bytes(row[0])] = None
+            else:
+                found.update(unpack([row]))
+    except (TypeError, ValueError, AttributeError):
+        return {}
     return found
 
 

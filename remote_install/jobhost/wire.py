@@ -7,6 +7,7 @@ import re
 import select
 import sys
 import threading
+import time
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 PROTOCOL = 1
@@ -15,6 +16,7 @@ MARK = b"\n" + MARKER.encode("ascii") + b"\n"  # a login banner may lack its lin
 LAST = "end"
 RSYNC = "rsync"  # in place of a verb: says the marker line and becomes rsync
 MAX_LINE = 64 * 1024 * 1024  # bytes of one reply: the plan of an install of a million files
+SILENCE = 45.0  # seconds after which a client that should say something every few counts as gone
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
 Json = Dict[str, Any]
@@ -69,12 +71,28 @@ class Client:
         self._in = sys.stdin.fileno()
         self._unread = b""
         self._heard = False
+        self._heard_at = time.monotonic()
         self._writing = threading.Lock()
         self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
         self._write(MARK)
 
     def say(self, reply: str, **fields: Any) -> None:
         self._write(encode(reply, fields))
+
+    def offer(self, reply: str, **fields: Any) -> bool:
+        """Say it if that can be done without waiting for the client to read; at most PIPE_BUF bytes. Was it said?
+
+        poll(2) tells that a pipe can be written to when PIPE_BUF bytes have room in it, a socket when more have.
+        """
+        data = encode(reply, fields)
+        assert len(data) <= select.PIPE_BUF
+        with self._writing:
+            other_end = select.poll()
+            other_end.register(self._out, select.POLLOUT)
+            if not other_end.poll(0):
+                return False
+            self._write_all(data)
+        return True
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -84,7 +102,7 @@ class Client:
         def beat() -> None:
             with contextlib.suppress(BrokenPipeError):
                 while not over.wait(HEARTBEAT):
-                    self.say("alive")
+                    self.offer("alive")
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -122,6 +140,7 @@ class Client:
             if not data:
                 raise BrokenPipeError("nobody says anything more")
             self._unread, self._heard = self._unread + data, True
+            self._heard_at = time.monotonic()
 
     def rest(self, seconds: float) -> None:
         """Sleep. Raises BrokenPipeError as soon as nobody can read us any more: nothing is left behind here.
@@ -133,10 +152,35 @@ class Client:
         if other_end.poll(seconds * 1000):
             raise BrokenPipeError("nobody listens")
 
+    def attend(self, seconds: float, descriptor: Optional[int], to_say: bool) -> bool:
+        """Wait until there is something to read from `descriptor`: is there? Or, `to_say`, until it can be said.
+
+        For `seconds` at most. Raises BrokenPipeError when the client has gone, or was silent for SILENCE seconds.
+        """
+        ends = select.poll()
+        ends.register(self._in, select.POLLIN)
+        ends.register(self._out, select.POLLOUT if to_say else 0)
+        if descriptor is not None:
+            ends.register(descriptor, select.POLLIN)
+        ready = dict(ends.poll(seconds * 1000))
+        if ready.get(self._out, 0) & ~select.POLLOUT:
+            raise BrokenPipeError("nobody listens")
+        if self._in in ready:
+            data = os.read(self._in, 64 * 1024)
+            if not data:
+                raise BrokenPipeError("nobody says anything more")
+            self._unread, self._heard_at = (self._unread + data).lstrip(b"\n"), time.monotonic()
+        elif time.monotonic() - self._heard_at > SILENCE:
+            raise BrokenPipeError("nobody says anything")
+        return descriptor in ready
+
     def _write(self, data: bytes) -> None:
         with self._writing:
-            while data:
-                data = data[os.write(self._out, data) :]
+            self._write_all(data)
+
+    def _write_all(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._out, data) :]
 
 
 def to_bytes(text: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from remote_install.jobhost import manifest, placement
 from remote_install.jobhost.manifest import FILE, FOLDER, LINK, Entries, Entry, Listing
-from remote_install.jobhost.target import Target
+from remote_install.jobhost.target import Manifest, Target
 from remote_install.jobhost.wire import Refusal
 
 
@@ -31,7 +31,7 @@ def file_of(text: str, executable: bool = False) -> Entry:
 
 
 def plan(target: Target, wanted: Entries) -> placement.Plan:
-    return placement.make_plan(target, wanted, target.brought(), Listing({}, 0))
+    return placement.make_plan(target, wanted, target.brought(), Listing({}, 0), ())
 
 
 @pytest.mark.parametrize("staged", ["other", "", "conten", "content "])
@@ -86,7 +86,7 @@ def test_staging_keeps_just_what_is_to_come(target: Target) -> None:
 
 
 def test_the_mark_remembers_both_what_was_and_what_was_to_be(target: Target) -> None:
-    target.finish({b"a": file_of("old")}, {})
+    target.finish(Manifest({b"a": file_of("old")}, {}, "", {}))
     target.mark({b"a": file_of("new"), b"b": file_of("b")})
     target.mark({b"c": file_of("c")})
     assert target.unfinished
@@ -95,7 +95,7 @@ def test_the_mark_remembers_both_what_was_and_what_was_to_be(target: Target) -> 
         b"b": {file_of("b")},
         b"c": {file_of("c")},
     }
-    target.finish({b"c": file_of("c")}, {})
+    target.finish(Manifest({b"c": file_of("c")}, {}, "", {}))
     assert not target.unfinished
     assert target.brought() == {b"c": {file_of("c")}}
 
@@ -109,7 +109,7 @@ def test_a_name_that_leaves_the_run_directory_is_no_entry(row: list[object]) -> 
 
 
 def test_a_damaged_manifest_lets_nothing_be_deleted(target: Target) -> None:
-    target.finish({b"a": file_of("a")}, {})
+    target.finish(Manifest({b"a": file_of("a")}, {}, "", {}))
     Path(os.fsdecode(target.run_dir), ".remote-install/manifest").write_text('{"entries": [["../../x", "f", 0, ""]]')
     path_of(target, "a").write_text("a")
     assert plan(target, {}).delete == []
