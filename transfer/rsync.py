@@ -58,7 +58,16 @@ def pull(
     platform: Platform, host: str, source: str, target: str, options: tuple[str, ...] = (), cwd: str | None = None
 ) -> Command:
     """The path `source` on `host` (a trailing slash means what rsync means) into `target` here."""
-    return _command(platform, options, (f"{_bracketed(host)}:{source}", _local(target)), cwd=cwd)
+    return _command(platform, options, (f"{_bracketed(host)}:{_literal(source)}", _local(target)), cwd=cwd)
+
+
+def _literal(path: str) -> str:
+    r"""A path there as it is: rsync takes it for a pattern, and a backslash for an escape, where it holds one of *?[
+
+    >>> print(_literal("data/[x]"), _literal(r"a\b"))
+    data/\[x] a\b
+    """
+    return re.sub(r"([*?\[\\])", r"\\\1", path) if re.search(r"[*?\[]", path) else path
 
 
 def _local(path: str) -> str:

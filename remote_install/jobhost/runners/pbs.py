@@ -1,0 +1,77 @@
+"""PBS Pro, OpenPBS and Torque. Their commands: qsub, qstat, qdel (the guide of PBS Professional, Torque's man pages).
+
+qstat ends with 153 when any of the jobs is unknown; what it knows of the others it prints all the same.
+"""
+
+import re
+from typing import Dict, List, Optional
+
+from ..status import GONE, QUEUED, RUNNING
+from .words import Job, Listed, Said, Settings, clock, options
+
+NAME = "pbs"
+ID = "$PBS_JOBID"
+KEEP = ("PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT", "SLURM_CONF")
+FORBIDDEN = ("-J", "-t", "-N", "-I")
+
+BY_ID = True  # jobs are asked for by their ids
+UNKNOWN, FINISHED = 153, 35  # qstat(1B): unknown job id; job has finished
+WAITING = "QHWTM"
+ENDED = "CFX"
+
+
+def submit(job: Job, _settings: Settings) -> List[str]:
+    """argv. -r n: not rerunnable unless a directive says so."""
+    argv = ["qsub", "-r", "n", "-j", "oe", "-o", "job.log"]
+    if job.time_limit:
+        argv += ["-l", "walltime=" + clock(job.time_limit)]
+    if job.variables:
+        argv += ["-v", ",".join(job.variables)]
+    return argv + options(job.directives) + ["-N", job.tag, "job"]
+
+
+def parse_submit(said: Said) -> str:
+    """The job id; "" when there is none.
+
+    >>> parse_submit(Said(0, "1234.server.site.org\\n", ""))
+    '1234.server.site.org'
+    """
+    found = re.search(r"^(\d+(?:\.[\w.-]+)?)$", said.out, re.MULTILINE)
+    return found.group(1) if found and said.code == 0 else ""
+
+
+def listing(ids: Optional[List[str]], _settings: Settings) -> List[str]:
+    """argv that tells jobs by id; all jobs of everybody where None is given, since -u has no full names."""
+    return ["qstat", "-f", *(ids or [])]
+
+
+def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]]:
+    """Job id -> entry; None when PBS could not be asked.
+
+    >>> parse_listing(Said(0, "Job Id: 12.host\\n    Job_Name = a.tag\\n    job_state = Q\\n\\n", ""), Settings("me"))
+    {'12.host': Listed(name='a.tag', word='queued', reason='')}
+    """
+    others = [
+        line for line in said.err.splitlines() if not re.search(r"Unknown Job|has finished|Invalid job id", line, re.I)
+    ]
+    if said.code not in (0, UNKNOWN, FINISHED) or any(line.strip() for line in others):
+        return None
+    text = re.sub(r"\n\t", "", said.out)  # a long value goes on in the next line, after a tab
+    found = {}
+    for block in re.split(r"^Job Id: *", text, flags=re.MULTILINE)[1:]:
+        number, _, rest = block.partition("\n")
+        fields = dict(re.findall(r"^ +([\w.]+) = (.*)$", rest, re.MULTILINE))
+        found[number.strip()] = Listed(fields.get("Job_Name", ""), *_word(fields))
+    return found
+
+
+def kill(ids: List[str], _settings: Settings) -> List[str]:
+    """argv that ends jobs, waiting or running."""
+    return ["qdel", *ids]
+
+
+def _word(fields: Dict[str, str]) -> "tuple[str, str]":
+    state, comment = fields.get("job_state", "").strip(), fields.get("comment", "")
+    if state in ENDED:
+        return GONE, "time limit" if "walltime" in comment and "exceed" in comment else ""
+    return (QUEUED, comment) if state in WAITING else (RUNNING, "")

@@ -1,0 +1,71 @@
+"""Grid Engine and its children. Their commands: qsub, qstat, qdel (their man pages; seen with 8.1.9)."""
+
+import re
+from typing import Dict, List, Optional
+from xml.etree import ElementTree
+
+from ..status import QUEUED, RUNNING
+from .words import Job, Listed, Said, Settings, options
+
+NAME = "sge"
+ID = "$JOB_ID"
+KEEP = ("SGE_ROOT", "SGE_CELL", "SGE_CLUSTER_NAME", "SGE_QMASTER_PORT", "SGE_EXECD_PORT")
+FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b")
+
+
+def submit(job: Job, _settings: Settings) -> List[str]:
+    """argv. -C "": qsub looks for `#$` in all of a script, also in what the user's command holds. -r n: not rerun."""
+    argv = ["qsub", "-terse", "-C", "", "-cwd", "-S", "/bin/sh", "-r", "n", "-j", "y", "-o", "job.log"]
+    if job.time_limit:
+        argv += ["-l", "h_rt=%d" % job.time_limit]
+    if job.variables:
+        argv += ["-v", ",".join(job.variables)]
+    return argv + options(job.directives) + ["-N", job.tag, "job"]
+
+
+def parse_submit(said: Said) -> str:
+    """The job id; "" when there is none. qsub may end with 1 for a warning, and the job is queued all the same.
+
+    >>> parse_submit(Said(1, "17\\n", "warning: ..."))
+    '17'
+    """
+    found = re.search(r"^(\d+)$", said.out, re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def listing(_ids: Optional[List[str]], settings: Settings) -> List[str]:
+    """argv that tells all jobs of the user; as text the names would be cut."""
+    return ["qstat", "-u", settings.user, "-xml"]
+
+
+def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]]:
+    """Job id -> entry; None when Grid Engine could not be asked."""
+    if said.code != 0:
+        return None
+    try:
+        root = ElementTree.fromstring(said.out)
+    except ElementTree.ParseError:
+        return None
+    if root.tag != "job_info":
+        return None
+    entries = root.iter("job_list")
+    return {
+        _text(entry, "JB_job_number"): Listed(_text(entry, "JB_name"), *_word(_text(entry, "state")))
+        for entry in entries
+    }
+
+
+def kill(ids: List[str], _settings: Settings) -> List[str]:
+    """argv that ends jobs, waiting or running."""
+    return ["qdel", *ids]
+
+
+def _text(entry: ElementTree.Element, name: str) -> str:
+    return (entry.findtext(name) or "").strip()
+
+
+def _word(state: str) -> "tuple[str, str]":
+    """qstat(1): a state holds several letters; q and w: waiting, h: held, E: in error, and never to start."""
+    if "E" in state:
+        return QUEUED, "in error state (%s): qstat -j tells why" % state
+    return (QUEUED, "held" if "h" in state else "") if "q" in state or "w" in state else (RUNNING, "")
