@@ -48,6 +48,18 @@ def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], ta
     return retried(once, platform, talk.tell)
 
 
+def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T | None:
+    """As converse, but nothing is sent: None where the job host program is not there yet, or can't be started."""
+
+    def once() -> T | None:
+        try:
+            return _converse(platform, platform.hosts[0], verb, act, talk)
+        except ProgramMissing:
+            return None
+
+    return retried(once, platform, talk.tell)
+
+
 def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
     words = program.words(platform, host, verb, talk)
     command = Command(ssh.command_line(platform, host, words), stdin=None)

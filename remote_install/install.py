@@ -7,18 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import source
+from remote_install import plan, source
 from remote_install.call import call, converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
-from remote_install.jobhost import manifest, wire
+from remote_install.jobhost import manifest
 from remote_install.jobhost.target import STAGING
+from remote_install.plan import Plan
 from remote_install.program import past_noise
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_yaml import inside
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
+from transfer.command import Command
 from transfer.errors import (
     HostUnsuitable,
     RemoteInstallError,
@@ -29,7 +31,7 @@ from transfer.errors import (
 )
 from transfer.platforms import Platform
 from transfer.rsync import Changes
-from transfer.sync import transfer, transfer_once
+from transfer.sync import first_command, transfer, transfer_once
 
 # Of log/job just the tries' files come back: what is ours here, tokens and reports, no host may overwrite. A pattern
 # that ends with / matches folders only, so a link instead of one is left out.
@@ -75,7 +77,7 @@ def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
     request = {"run_root": platform.run_root, "run": run.run_id}
     call(platform, "hello", lambda: request, replies.append, talk)
     answer = replies[0] if replies else {}
-    path = _path(answer, "run_dir", platform)
+    path = plan.path(answer, "run_dir", platform)
     if answer.get("exists") is not True:
         raise TransferError(
             f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
@@ -96,10 +98,25 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
     except RemoteInstallError as error:
         return Installed(platform, None, time.monotonic() - began, error=error)
     except OSError as error:
-        name = _shown(os.fsdecode(error.filename)) if error.filename else "this machine"
-        told = TransferError(f"{name}: {error.strerror}", "Every file of the run directory must be readable here.")
-        return Installed(platform, None, time.monotonic() - began, error=told)
+        return Installed(platform, None, time.monotonic() - began, error=unreadable(error))
     return Installed(platform, changes, time.monotonic() - began, deleted, run_dir)
+
+
+def one_each(platforms: list[Platform]) -> list[Platform]:
+    """The first platform of each install target, in their order."""
+    return list({platform.install_target: platform for platform in reversed(platforms)}.values())[::-1]
+
+
+def unreadable(error: OSError) -> TransferError:
+    """The error for a file of the run directory here."""
+    name = _shown(os.fsdecode(error.filename)) if error.filename else "this machine"
+    return TransferError(f"{name}: {error.strerror}", "Every file of the run directory must be readable here.")
+
+
+def tell_others(content: Content, talk: Talk) -> None:
+    """Say what can't be installed."""
+    for path in content.others:
+        talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
 
 
 def _talk(
@@ -110,24 +127,21 @@ def _talk(
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
     content = source.scan(run, platform.rsync.command, talk.command)  # while ssh connects
-    for path in content.others:
-        talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
-    there.say(_opening(run, platform, content, adopt))
+    tell_others(content, talk)
+    there.say(opening(run, platform, content, adopt, run.uuid()))
     source.remember(run, content)  # in a folder that the uuid of the opening has made
     answer = there.hear("same", "differs", "waiting")
     if answer["reply"] == "waiting":
         talk.tell(f"{platform.hosts[0]}: another install is at work on this run directory; waiting for it")
         answer = there.hear("same", "differs")
     if answer["reply"] == "same":
-        return Changes(0, 0), 0, _path(answer, "run_dir", platform)
+        return Changes(0, 0), 0, plan.path(answer, "run_dir", platform)
     there.say({"entries": manifest.pack(content.entries)})
-    plan = there.hear("plan")
-    run_dir = _path(plan, "run_dir", platform)
-    names = _asked_for(plan, content, platform)
+    wanted = plan.from_reply(there.hear("plan"), content, platform)
     with there.kept_alive():
-        changes = _send(run, platform, names, f"{run_dir}/{STAGING}/", talk) if names else Changes(0, 0)
+        changes = _send(run, platform, wanted, talk) if wanted.send else Changes(0, 0)
         there.say({"do": "place"})
-        if plan.get("runs_command") is True:
+        if wanted.runs_command:
             talk.tell(f"{platform.name}: the install command runs")
         told = _placed(there, platform, talk)
     if told["reply"] == "changed":
@@ -136,9 +150,10 @@ def _talk(
             "Install again when nothing writes to the run directory.",
             platform.hosts[0],
         )
-    for name in _names(plan, "kept", platform)[:5]:
-        talk.tell(f"{platform.name}: {_shown(name)} is gone here, but was changed there since: it is left alone")
-    return changes, len(_names(plan, "delete", platform)), run_dir
+    for name in wanted.kept[:5]:
+        shown = _shown(os.fsdecode(name))
+        talk.tell(f"{platform.name}: {shown} is gone here, but was changed there since: it is left alone")
+    return changes, len(wanted.delete), wanted.run_dir
 
 
 def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, Any]:
@@ -157,47 +172,39 @@ def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, An
         output.end()
 
 
-def _opening(run: RunDirectory, platform: Platform, content: Content, adopt: bool) -> dict[str, Any]:
+def opening(run: RunDirectory, platform: Platform, content: Content, adopt: bool, uuid: str) -> dict[str, Any]:
+    """What an install conversation begins with."""
     return {
         "run_root": platform.run_root,
         "run": run.run_id,
-        "uuid": run.uuid(),
+        "uuid": uuid,
         "origin": f"{os.uname().nodename}:{run.path}",
         "adopt": adopt,
         "digest": content.digest,
-        "command": [*platform.shell, "-c", run.settings.install_command] if run.settings.install_command else [],
+        "command": install_command(run, platform),
     }
 
 
-def _asked_for(plan: dict[str, Any], content: Content, platform: Platform) -> tuple[bytes, ...]:
-    """The files that the host asks for; it gets only what is to be installed, whatever it asks for."""
-    host = platform.hosts[0]
-    by_text = {wire.to_text(path): path for path, entry in content.entries.items() if entry.kind == manifest.FILE}
-    names = tuple(by_text.get(name, b"") for name in _names(plan, "send", platform))
-    if not all(names):
-        raise HostUnsuitable(f"{host}: it asks for a file that is not to be installed", "", host)
-    return names
+def install_command(run: RunDirectory, platform: Platform) -> list[str]:
+    """What runs on the install target; empty when run.yaml has none."""
+    line = run.settings.install_command
+    return [*platform.shell, "-c", line] if line else []
 
 
-def _send(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], staging: str, talk: Talk) -> Changes:
+def push_command(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_dir: str, talk: Talk) -> Command:
+    """What `install` sends `names` with, as far as is known before it is tried. run_dir: its path there."""
+    return first_command(_push(run, platform, names, run_dir), past_noise(platform, platform.hosts[0], talk))
+
+
+def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_dir: str) -> Command:
     # --partial: a broken transfer goes on where it was; nobody sees the staging area, and hashes are compared there.
-    command = rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial",), run.path)
+    staging = f"{run_dir}/{STAGING}/"
+    return rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial",), run.path)
+
+
+def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
+    command = _push(run, platform, wanted.send, wanted.run_dir)
     return transfer_once(platform.hosts[0], command, talk.command, past_noise(platform, platform.hosts[0], talk))
-
-
-def _names(plan: dict[str, Any], which: str, platform: Platform) -> list[str]:
-    names = plan.get(which)
-    if isinstance(names, list) and all(isinstance(name, str) for name in names):
-        return names
-    raise HostUnsuitable(f"{platform.hosts[0]}: its plan is not in order", "", platform.hosts[0])
-
-
-def _path(reply: dict[str, Any], name: str, platform: Platform) -> str:
-    host = platform.hosts[0]
-    path = reply.get(name)
-    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
-        raise HostUnsuitable(f"{host}: it does not say where the run directory is", "", host)
-    return path
 
 
 def _shown(name: object) -> str:

@@ -34,9 +34,7 @@ def send(platform: Platform, host: str, talk: Talk) -> None:
 
     The call is `python3 -I -`: the bundle comes on stdin, in a program that writes it. Raises HostError.
     """
-    program = bundle.build()
-    line = ssh.command_line(platform, host, (platform.python, "-I", "-"))
-    command = Command(line, program.sender(platform.run_root))
+    program, command = bundle.build(), sending(platform, host)
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
         there = Conversation(running, host, "the sending of our program")
@@ -52,6 +50,12 @@ def send(platform: Platform, host: str, talk: Talk) -> None:
     if not isinstance(path, str) or not re.fullmatch(pattern, path):
         raise HostUnsuitable(f"{host}: it does not say where it has put our program", "", host)
     talk.learnt.programs[(platform.name, host)] = path
+
+
+def sending(platform: Platform, host: str) -> Command:
+    """The command that sends it."""
+    line = ssh.command_line(platform, host, (platform.python, "-I", "-"))
+    return Command(line, bundle.build().sender(platform.run_root))
 
 
 def unsuitable(platform: Platform, host: str, said: str) -> HostUnsuitable:

@@ -28,8 +28,16 @@ class RunDirectory:
 
     def uuid(self) -> str:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
-        path = os.path.join(self._own_folder(OURS), "uuid")
-        create(path, secrets.token_hex(16).encode() + b"\n")
+        create(os.path.join(self._own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
+        return self._uuid()
+
+    def known_uuid(self) -> str | None:
+        """The uuid, if it was made; nothing is made."""
+        self._refuse_links(OURS)
+        return self._uuid() if os.path.lexists(os.path.join(self.path, OURS, "uuid")) else None
+
+    def _uuid(self) -> str:
+        path = os.path.join(self.path, OURS, "uuid")
         try:
             with open_regular(os.fsencode(path)) as file:
                 uuid = file.read(64).decode("ascii", "replace").strip()
@@ -77,15 +85,18 @@ class RunDirectory:
     def _own_folder(self, name: str, ignored: bool = True) -> str:
         """A folder of ours; ignored: with a .gitignore of its own, so that git does not see it."""
         folder = os.path.join(self.path, name)
+        self._refuse_links(name)
+        os.makedirs(folder, exist_ok=True)
+        if ignored:
+            create(os.path.join(folder, ".gitignore"), b"*\n")
+        return folder
+
+    def _refuse_links(self, name: str) -> None:
         for part in self.links_on(name):
             raise WouldDoHarm(
                 f"{os.path.join(self.path, part)} is a link, and what we write there might land anywhere",
                 "Replace it by a folder.",
             )
-        os.makedirs(folder, exist_ok=True)
-        if ignored:
-            create(os.path.join(folder, ".gitignore"), b"*\n")
-        return folder
 
 
 def open_run(path: str, run_id: str | None = None) -> RunDirectory:

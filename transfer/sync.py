@@ -60,6 +60,12 @@ def transfer_once(host: str, command: Command, say_command: Tell, past: PastNois
             raise noise from None
 
 
+def first_command(command: Command, past: PastNoise) -> Command:
+    """What transfer_once runs first for `command`."""
+    around = rsync.past_noise(command, past.words, past.marker)
+    return around if around is not None and past.place in past.noisy else command
+
+
 def _run_around(host: str, command: Command, say_command: Tell, past: PastNoise) -> Changes:
     say_command(str(command))
     outcome = execute.run(command)

@@ -159,11 +159,14 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
 
 def _add_install(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
-        "install", "the pre-run install step: the run directory to each install target", "RUN -p PLATFORM... [--adopt]"
+        "install",
+        "the pre-run install step: the run directory to each install target",
+        "RUN -p PLATFORM... [--adopt] [--dry-run]",
     )
     _run(p)
     _platforms(p, "where to install; repeats")
     _adopt(p)
+    _dry_run(p)
 
 
 def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
@@ -247,6 +250,10 @@ def _job(p: argparse.ArgumentParser) -> None:
 
 def _adopt(p: argparse.ArgumentParser) -> None:
     p.add_argument("--adopt", action="store_true", help="take over what another run directory left under this run id")
+
+
+def _dry_run(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--dry-run", action="store_true", help="print the commands and the changes, and change nothing")
 
 
 def _again(p: argparse.ArgumentParser) -> None:

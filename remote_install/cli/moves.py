@@ -8,7 +8,7 @@ from typing import Callable
 from remote_install import copy, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
-from remote_install.install import Installed, checked, fetch, install
+from remote_install.install import Installed, checked, fetch, install, one_each
 from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
@@ -20,6 +20,10 @@ def install_command(context: Context) -> int:
         raise UsageError("name where to install with -p PLATFORM")
     if context.argv is not None:
         raise UsageError("install takes no command behind `--`", "The command that installs and runs is `run`.")
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_run import install_dry_run
+
+        return install_dry_run(context)
     installed = install_all(context, context.platforms)
     errors = [one.error for one in installed]
     targets = [one.as_json() for one in installed]
@@ -32,11 +36,10 @@ def install_command(context: Context) -> int:
 
 def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
-    targets = {platform.install_target: platform for platform in reversed(platforms)}
     run, talk = context.run, context.out.talk
     began = time.monotonic()
     installed = side_by_side(
-        lambda platform: install(run, platform, talk, context.arguments.adopt), reversed(list(targets.values()))
+        lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)
     )
     done = [one.changes for one in installed if one.changes]
     if done:

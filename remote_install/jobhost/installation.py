@@ -7,7 +7,7 @@ runs under the lock too, after all is in place and before the mark is taken away
 
 import contextlib
 import os
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from . import building, layout
 from .building import Build
@@ -24,6 +24,10 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
     """Bring the run directory here to what the client has, or find that it is."""
     run_dir = layout.run_directory(text(request, "run_root"), text(request, "run"))
     target = Target(run_dir)
+    if request.get("dry_run") is True:
+        with client.heartbeat():
+            _rehearse(target, request, client)
+        return
     try:
         target.prepare()
         with client.heartbeat(), _lock(target, client):
@@ -39,10 +43,21 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
         )
 
 
+def _rehearse(target: Target, request: Json, client: Client) -> None:
+    """Tell what an install would change, and change nothing: no lock, no mark; another install may be at work."""
+    target.check_owner(text(request, "uuid"), request.get("adopt") is True)
+    manifest, listing, build = _look(target, request)
+    if _is_whole(target, text(request, "digest"), manifest, build):
+        client.say("same", run_dir=to_text(target.run_dir))
+        return
+    client.say("differs")
+    plan = make_plan(target, _wanted(client), target.brought(), listing, build.settled)
+    new = [to_text(path) for path in plan.send if not os.path.lexists(os.path.join(target.run_dir, path))]
+    _say_plan(client, target, plan, build, new=new, unfinished=target.unfinished)
+
+
 def _install(target: Target, request: Json, client: Client) -> None:
-    manifest = target.manifest()
-    listing = Listing(manifest.cache, now_ns())
-    build = _build(target, request, manifest, listing)
+    manifest, listing, build = _look(target, request)
     if _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
@@ -65,9 +80,11 @@ def _install(target: Target, request: Json, client: Client) -> None:
     client.say("installed")
 
 
-def _build(target: Target, request: Json, manifest: Manifest, listing: Listing) -> Build:
+def _look(target: Target, request: Json) -> Tuple[Manifest, Listing, Build]:
+    manifest = target.manifest()
+    listing = Listing(manifest.cache, now_ns())
     argv = strings(request, "command") if request.get("command") else []
-    return building.decide(argv, text(request, "digest"), manifest, target, listing)
+    return manifest, listing, building.decide(argv, text(request, "digest"), manifest, target, listing)
 
 
 def _is_whole(target: Target, content: str, manifest: Manifest, build: Build) -> bool:
@@ -75,9 +92,9 @@ def _is_whole(target: Target, content: str, manifest: Manifest, build: Build) ->
     return whole and _digest_here(target, manifest, build) == content
 
 
-def _say_plan(client: Client, target: Target, plan: Plan, build: Build) -> None:
+def _say_plan(client: Client, target: Target, plan: Plan, build: Build, **more: object) -> None:
     names = {name: [to_text(path) for path in paths] for name, paths in plan._asdict().items()}
-    client.say("plan", run_dir=to_text(target.run_dir), runs_command=build.due, **names)
+    client.say("plan", run_dir=to_text(target.run_dir), runs_command=build.due, **names, **more)
 
 
 @contextlib.contextmanager

@@ -70,17 +70,20 @@ class Target:
 
     def claim(self, uuid: str, origin: str, adopt: bool) -> None:
         """Write down whose run directory this is. Raises Refusal (9) when it is another one's."""
+        if self.check_owner(uuid, adopt) != uuid:
+            write(self._uuid, json.dumps({"uuid": uuid, "origin": origin}).encode("ascii"), durable=True)
+
+    def check_owner(self, uuid: str, adopt: bool) -> object:
+        """The uuid of whose run directory this is, None if nobody's. Raises Refusal (9) as claim does."""
         owner = _load(self._uuid)
-        if owner.get("uuid") == uuid:
-            return
-        if owner and not adopt:
+        if owner and owner.get("uuid") != uuid and not adopt:
             raise Refusal(
                 9,
                 "%s holds another run directory under this run id, installed from %s"
                 % (to_text(self.run_dir), owner.get("origin", "elsewhere")),
                 "Give this run an id of its own with --run-id, or take the place over with --adopt.",
             )
-        write(self._uuid, json.dumps({"uuid": uuid, "origin": origin}).encode("ascii"), durable=True)
+        return owner.get("uuid")
 
     @property
     def installed(self) -> bool:
