@@ -60,9 +60,14 @@ def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T]
     return retried(once, platform, talk.tell)
 
 
+def calling(platform: Platform, verb: str, talk: Talk) -> Command:
+    """The command of a call."""
+    host = platform.hosts[0]
+    return Command(ssh.command_line(platform, host, program.words(platform, host, verb, talk)), stdin=None)
+
+
 def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
-    words = program.words(platform, host, verb, talk)
-    command = Command(ssh.command_line(platform, host, words), stdin=None)
+    command = calling(platform, verb, talk)
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
         return act(Conversation(running, host, verb, lambda: talk.learnt.hear_noise(platform.name, host)))

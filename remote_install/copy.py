@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Callable
 
-from remote_install.call import call
+from remote_install.call import ask_if_there, call
+from remote_install.conversation import Conversation
 from remote_install.program import past_noise
 from remote_install.talk import Talk
 from transfer import rsync
@@ -31,22 +32,34 @@ def place(text: str, platforms: Platforms) -> tuple[Platform, str]:
 
 def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) -> Changes:
     """`sources` here to `path` on the host of `platform`. Raises UsageError, HostError or TransferError."""
+    return _transfer(platform, pushing(sources, platform, lambda: _resolved(platform, path, talk, make=True)), talk)
+
+
+def pushing(sources: tuple[str, ...], platform: Platform, target: Callable[[], str], *more: str) -> Command:
+    """What `push` runs, with `more` options. Raises UsageError."""
     for source in sources:
         if not os.path.lexists(source.rstrip("/") or "/"):
             raise UsageError(f"{source}: there is no such file or folder here")
-    target = _resolved(platform, path, talk, make=True)
-    command = rsync.push(platform, platform.hosts[0], sources, target, OPTIONS)
-    return _transfer(platform, command, talk)
+    return rsync.push(platform, platform.hosts[0], sources, target(), (*more, *OPTIONS))
 
 
 def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
     """`path` on the host of `platform` into `target` here. Raises UsageError, HostError or TransferError."""
+    return _transfer(platform, pulling(platform, lambda: _resolved(platform, path, talk, make=False), target), talk)
+
+
+def pulling(platform: Platform, source: Callable[[], str], target: str, *more: str) -> Command:
+    """What `pull` runs, with `more` options. Raises UsageError."""
     folder = os.path.dirname(os.path.abspath(target))
     if not os.path.isdir(folder):
         raise UsageError(f"{target}: there is no folder {folder} here", "Make it first.")
-    source = _resolved(platform, path, talk, make=False)
-    command = rsync.pull(platform, platform.hosts[0], source, target, (*OPTIONS, "--no-devices", "--no-specials"))
-    return _transfer(platform, command, talk)
+    options = (*more, *OPTIONS, "--no-devices", "--no-specials")
+    return rsync.pull(platform, platform.hosts[0], source(), target, options)
+
+
+def needs_a_call(path: str) -> bool:
+    """Must the job host be asked where `path` is? Only it knows its home directory and its variables."""
+    return not path.startswith("/")
 
 
 def _transfer(platform: Platform, command: Command, talk: Talk) -> Changes:
@@ -54,14 +67,29 @@ def _transfer(platform: Platform, command: Command, talk: Talk) -> Changes:
     return transfer(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))
 
 
+def asked_path(platform: Platform, path: str, talk: Talk) -> str | None:
+    """Where `path` is there, with nothing made; None where the job host program is not there yet."""
+
+    def act(there: Conversation) -> str:
+        there.say({"run_root": platform.run_root, "path": path, "make": False})
+        answer = there.hear("path")
+        there.listen_to_the_end()
+        return _checked(platform, path, answer.get("path"))
+
+    return ask_if_there(platform, "resolve", act, talk)
+
+
 def _resolved(platform: Platform, path: str, talk: Talk, make: bool) -> str:
-    """The absolute path there: only the job host knows its home directory and its variables."""
-    if path.startswith("/"):
+    """The absolute path there. make: with the folder that it lies in."""
+    if not needs_a_call(path):
         return path
     replies: list[dict[str, Any]] = []
     request = {"run_root": platform.run_root, "path": path, "make": make}
     call(platform, "resolve", lambda: request, replies.append, talk)
-    found = replies[0].get("path") if replies else None
+    return _checked(platform, path, replies[0].get("path") if replies else None)
+
+
+def _checked(platform: Platform, path: str, found: object) -> str:
     told = isinstance(found, str) and found.startswith("/") and "\0" not in found
     if not told or not (path.startswith("~") or str(found).endswith(f"/{path}")):
         host = platform.hosts[0]

@@ -1,4 +1,4 @@
-"""A run directory to the install targets, and results back."""
+"""A run directory to the install targets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from remote_install import plan, source
-from remote_install.call import call, converse
+from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest
 from remote_install.jobhost.target import STAGING
 from remote_install.plan import Plan
 from remote_install.program import past_noise
-from remote_install.run_directory import JOBS, RunDirectory
-from remote_install.run_yaml import inside
+from remote_install.run_directory import RunDirectory
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
@@ -26,23 +25,10 @@ from transfer.errors import (
     RemoteInstallError,
     TransferError,
     TransferInterrupted,
-    UsageError,
-    WouldDoHarm,
 )
 from transfer.platforms import Platform
 from transfer.rsync import Changes
-from transfer.sync import first_command, transfer, transfer_once
-
-# Of log/job just the tries' files come back: what is ours here, tokens and reports, no host may overwrite. A pattern
-# that ends with / matches folders only, so a link instead of one is left out.
-LOGS = (
-    f"--include=/{JOBS}/*/",
-    f"--exclude=/{JOBS}/*",
-    f"--include=/{JOBS}/*/[0-9][0-9]*/",
-    f"--exclude=/{JOBS}/*/*",
-    *(f"--include=/{JOBS}/*/*/{name}" for name in ("job", "job.out", "job.err", "job.status", "job.submit")),
-    f"--exclude=/{JOBS}/*/*/*",
-)
+from transfer.sync import first_command, transfer_once
 
 
 @dataclass(frozen=True)
@@ -69,20 +55,6 @@ class Installed:
             "seconds": round(self.seconds, 3),
             "error": self.error.as_json() if self.error else None,
         }
-
-
-def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
-    """The path of the run directory on the job host."""
-    replies: list[dict[str, Any]] = []
-    request = {"run_root": platform.run_root, "run": run.run_id}
-    call(platform, "hello", lambda: request, replies.append, talk)
-    answer = replies[0] if replies else {}
-    path = plan.path(answer, "run_dir", platform)
-    if answer.get("exists") is not True:
-        raise TransferError(
-            f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
-        )
-    return path
 
 
 def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = False) -> Installed:
@@ -209,39 +181,3 @@ def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Ch
 
 def _shown(name: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(name))
-
-
-def fetch(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: Talk, run_dir: str | None = None
-) -> Changes:
-    """The jobs' folders and `paths` from the host of `platform`. run_dir: its path there, where it is known.
-
-    Raises HostError or TransferError.
-    """
-    for path in paths:
-        for link in run.links_on(path):
-            raise WouldDoHarm(
-                f"{link} is a link here, and would be replaced by what comes",
-                "Fetch something else, or remove the link.",
-            )
-    run.remember_fetched(paths)
-    there = run_dir or hello(run, platform, talk)
-    names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
-    options = ("--safe-links", "--no-devices", "--no-specials", *LOGS)
-    command = rsync.pull_names(
-        platform, platform.hosts[0], f"{there}/", "./", (JOBS.encode() + b"/", *names), options, run.path
-    )
-    past = past_noise(platform, platform.hosts[0], talk)
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command, past)
-
-
-def checked(path: str) -> str:
-    """`path` in its plain form if it stays in the run directory and is not ours, else a UsageError.
-
-    >>> checked("./results//a/")
-    'results/a'
-    """
-    plain = inside(path)
-    if plain is None:
-        raise UsageError(f"{path!r} is no path of results inside the run directory", "Give it relative to that.")
-    return plain

@@ -25,7 +25,6 @@ NOT_YET = ("clean", "active", "check", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--on-cancel",
-    "--dry-run",
     "--max-size",
 ]
 
@@ -152,6 +151,7 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     _job(p)
     _adopt(p)
     _again(p)
+    _dry_run(p)
     p.add_argument("--exit-with-job-code", action="store_true", help="exit as the job did; 125 for any error of ours")
     p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
     _timeout(p)
@@ -182,6 +182,7 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     _job(p)
     _adopt(p)
     _again(p)
+    _dry_run(p)
     p.add_argument("--no-install", action="store_true", help="the run directory is there already")
 
 
@@ -197,6 +198,7 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     _run(p)
     p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")
     _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
+    _dry_run(p)
     p.add_argument("--grace", type=seconds, default=10.0, metavar="T", help="time from TERM to KILL; default: 10s")
     _run(command("list", "what is known here, without asking anybody", "RUN"))
     p = command("logs", "print a job's output", "RUN JOB [-f] [-p PLATFORM] [--err]")
@@ -212,15 +214,18 @@ def _add_fetch(command) -> None:  # type: ignore[no-untyped-def]
     _run(p)
     p.add_argument("paths", nargs="*", metavar="PATH", help="relative to the run directory")
     _platforms(p, "from there; else from where the jobs are; repeats")
+    _dry_run(p)
 
 
 def _add_copies(command) -> None:  # type: ignore[no-untyped-def]
     p = command("push", "send files or folders to a job host", "SRC... PLATFORM:PATH")
     p.add_argument("sources", nargs="+", metavar="SRC", help="here; a trailing slash means what rsync means")
     p.add_argument("there", metavar="PLATFORM:PATH", help="a relative PATH starts in the run root")
+    _dry_run(p)
     p = command("pull", "get a file or folder from a job host", "PLATFORM:PATH DEST")
     p.add_argument("there", metavar="PLATFORM:PATH", help="a relative PATH starts in the run root")
     p.add_argument("target", metavar="DEST", help="here")
+    _dry_run(p)
 
 
 def _run(p: argparse.ArgumentParser) -> None:

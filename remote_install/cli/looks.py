@@ -15,6 +15,10 @@ from transfer.errors import TimedOutHere
 
 def submit_command(context: Context) -> int:
     wanted = context.wanted()
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import jobs_dry_run
+
+        return jobs_dry_run(context, wanted, (), follows=False)
     context.on_interrupt = "nothing was submitted"
     asked = jobs.take(context.run, wanted, context.arguments.again)
     if not context.arguments.no_install:
@@ -41,6 +45,10 @@ def poll_command(context: Context) -> int:
 
 
 def kill_command(context: Context) -> int:
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import kill_dry_run
+
+        return kill_dry_run(context)
     asked = context.asked(context.arguments.jobs)
     reports = jobs.kill(context.run, asked, context.arguments.grace, context.out.talk)
     context.out.reports(context.run.run_id, reports)

@@ -8,7 +8,8 @@ from typing import Callable
 from remote_install import copy, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
-from remote_install.install import Installed, checked, fetch, install, one_each
+from remote_install.fetch import checked, fetch
+from remote_install.install import Installed, install, one_each
 from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
@@ -55,6 +56,10 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
 def fetch_command(context: Context) -> int:
     paths = (*context.run.settings.fetch, *(checked(path) for path in context.arguments.paths))
     errors: list[RemoteInstallError] = []
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import fetch_dry_run
+
+        return fetch_dry_run(context, context.platforms or _with_jobs(context), paths)
     for platform in context.platforms or _with_jobs(context):
         try:
             fetch_from(context, platform, paths)
@@ -76,12 +81,20 @@ def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...], run
 def push_command(context: Context) -> int:
     platform, path = copy.place(context.arguments.there, context.known_platforms)
     sources = tuple(context.arguments.sources)
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import push_dry_run
+
+        return push_dry_run(context, platform, path)
     return _copied(context, platform, "pushed", "to", lambda: copy.push(sources, platform, path, context.out.talk))
 
 
 def pull_command(context: Context) -> int:
     platform, path = copy.place(context.arguments.there, context.known_platforms)
     target = context.arguments.target
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import pull_dry_run
+
+        return pull_dry_run(context, platform, path)
     return _copied(context, platform, "pulled", "from", lambda: copy.pull(platform, path, target, context.out.talk))
 
 

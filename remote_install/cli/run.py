@@ -10,7 +10,8 @@ from remote_install.cli.arguments import OURS
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of, worst
 from remote_install.cli.prefixed import Prefixed
-from remote_install.install import Installed, checked
+from remote_install.fetch import checked
+from remote_install.install import Installed
 from remote_install.jobs import Asked
 from remote_install.report import Report
 from remote_install.wanted import Wanted
@@ -22,6 +23,10 @@ def run(context: Context) -> int:
     """Returns the exit code: 0 only if every job succeeded and all else was done."""
     wanted = context.wanted()
     paths = (*context.run.settings.fetch, *(checked(path) for path in context.arguments.fetch))
+    if context.arguments.dry_run:
+        from remote_install.cli.dry_runs import jobs_dry_run
+
+        return jobs_dry_run(context, wanted, paths, follows=True)
     context.on_interrupt = "nothing was submitted"
     asked = jobs.take(context.run, wanted, context.arguments.again)
     context.run.remember_fetched(paths)
