@@ -62,8 +62,8 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
 
 
 def _check_owner(uuid: str, name: str, look: Look) -> None:
-    tag = look.facts.submit.get("TAG", "")
-    if tag and not tag.startswith(tag_of(uuid, name, 0).rpartition(".")[0] + "."):
+    """Raises Refusal for a live job that is not known to be of this run directory: it may be another's."""
+    if not look.facts.submit.get("TAG", "").startswith(tag_of(uuid, name, 0).rpartition(".")[0] + "."):
         raise Refusal(
             9,
             "job %s of another run directory is alive there under this run id" % name,
