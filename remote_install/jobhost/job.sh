@@ -2,16 +2,18 @@
 # It forwards no signal: who kills signals the whole session. Its traps only keep it alive for the record.
 # Its variables have names that no job uses: one that the environment exports would be changed for the job too.
 
+{ # to the last line: a shell reads its script as it goes on, and the job may have changed the file by then
+
 trap : HUP INT QUIT TERM USR1 USR2 ALRM XCPU
 
 # Who we are: a process id alone may be used again.
 _ri_field_22() { _ri_start=${20}; }
 read -r _ri_stat </proc/$$/stat
-_ri_field_22 ${_ri_stat##*) }
+_ri_field_22 ${_ri_stat##*") "}
 read -r _ri_host </proc/sys/kernel/hostname
 read -r _ri_boot </proc/sys/kernel/random/boot_id
 _ri_space=$(readlink /proc/$$/ns/pid)
-_ri_space=${_ri_space#*[}
+_ri_space=${_ri_space#*"["}
 _ri_id="process $_ri_host $$ $_ri_start $_ri_boot ${_ri_space%]}"
 
 # The start gate: of all who were submitted for this try one goes through. ln makes the link and its content at once.
@@ -23,18 +25,27 @@ _ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 printf '%-15s\n%-31s\nSTARTED=%s\n' '' '' "$(_ri_now)" >job.status
 
 _ri_record() {
-    [ -z "$_ri_watcher" ] || kill "$_ri_watcher" 2>/dev/null
-    { [ -f job.status ] && printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status; } ||
+    _ri_end_watcher
+    [ "$1" -le 255 ] || set -- $((128 + $1 % 128)) # for signal 9 it is 137, but 265 in ksh, 393 in yash
+    # What the job has put in the record's place may lead elsewhere, or hold us for ever.
+    { [ ! -L job.status ] && [ -f job.status ] &&
+        printf '%-15s\n%-31s\n' "EXIT=$1" "FINISHED=$(_ri_now)" 1<>job.status; } ||
         ln -s "EXIT=$1" job.end
     exit "$1"
 }
 
-# The time limit is kept by a process in a session of its own, so that it is no part of the job.
+# The time limit is kept by a process in a session of its own, so that it is no part of the job. It is ended with the
+# sleep that it waits for, unless it has begun to end the job: then it still has to end what the command leaves. KILL,
+# because a process that has only just been forked has our traps, and would lose anything else.
 _ri_watcher=
 if [ -n "$_ri_limit" ]; then
     setsid sh job.limit "$$" "$_ri_start" "$_ri_limit" </dev/null >/dev/null 2>&1 &
     _ri_watcher=$!
 fi
+_ri_end_watcher() {
+    [ -n "$_ri_watcher" ] && [ "$(readlink job.kill)" != 'time limit' ] || return 0
+    kill -s KILL -- "-$_ri_watcher" "$_ri_watcher" 2>/dev/null
+}
 
 # exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
 (
@@ -45,6 +56,11 @@ fi
         exit 127
         ;;
     esac
+    case $KSH_VERSION in *MIRBSD*) # exec of mksh takes what is its own all the same; a name with = is not
+        case $1 in *[/=]*) ;; *) exec env "$@" ;; esac
+        ;;
+    esac
     exec "$@"
 ) >>job.out 2>>job.err
 _ri_record $?
+}

@@ -5,21 +5,18 @@ session=$1 start=$2 left=$3
 grace=10 # seconds from TERM to KILL
 step=60  # seconds between two looks whether the job is still there: the wrapper may have been killed
 
-# What the wrapper sends at the end of its job. 0 is our process group: a sleep may just have begun that $! does not tell.
-trap 'trap "" TERM; kill 0; exit' TERM
-
 # Fills members with the processes of the session, none when its id belongs to another one by now (proc(5)).
 look() {
     members=
     if { read -r stat <"/proc/$session/stat"; } 2>/dev/null; then
         # shellcheck disable=SC2086
-        set -- ${stat##*) }
+        set -- ${stat##*") "}
         [ "${20}" = "$start" ] || return
     fi
     for process in /proc/[0-9]*; do
         { read -r stat <"$process/stat"; } 2>/dev/null || continue
         # shellcheck disable=SC2086
-        set -- ${stat##*) }
+        set -- ${stat##*") "}
         case $1 in Z | X) continue ;; esac
         [ "$4" = "$session" ] && members="$members ${process#/proc/}"
     done
@@ -42,7 +39,7 @@ while [ "$left" -gt 0 ]; do
     [ -n "$members" ] || exit 0
 done
 
-trap '' TERM # once the command has gone the wrapper ends, and what the command left is still to be ended
+# The wrapper, which ends when its command has, sees by this that we still have what the command left to end.
 ln -s 'time limit' job.kill 2>/dev/null
 signal TERM ''
 while [ "$grace" -gt 0 ]; do

@@ -109,9 +109,11 @@ def _ended(code: int) -> Verdict:
 def signal_name(number: int) -> Optional[str]:
     """A signal's name without SIG; None when there is no signal of that number.
 
-    >>> signal_name(9), signal_name(0), signal_name(72)
-    ('KILL', None, None)
+    >>> signal_name(9), signal_name(36), signal_name(0), signal_name(72)
+    ('KILL', 'RTMIN+2', None, None)
     """
+    if signal.SIGRTMIN < number < signal.SIGRTMAX:
+        return "RTMIN+%d" % (number - signal.SIGRTMIN)
     try:
         return signal.Signals(number).name[3:]
     except ValueError:

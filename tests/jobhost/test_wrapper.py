@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pkgutil
 import shutil
 import signal
 import subprocess
@@ -19,65 +18,8 @@ import pytest
 from remote_install.jobhost import layout, processes, status, submission
 from remote_install.jobhost.layout import JobDirectory
 
-WRAPPER = pkgutil.get_data("remote_install.jobhost", "job.sh") or b""
-LIMIT = pkgutil.get_data("remote_install.jobhost", "limit.sh") or b""
-KNOWN_SHELLS = {
-    "dash": ("dash",),
-    "bash": ("bash",),
-    "bash as sh": ("bash", "--posix"),
-    "busybox": ("busybox", "sh"),
-    "ksh": ("ksh",),
-    "mksh": ("mksh",),
-    "yash": ("yash", "-o", "posixly-correct"),
-    "zsh": ("zsh", "--emulate", "sh"),
-}
-SHELLS = {name: argv for name, argv in KNOWN_SHELLS.items() if shutil.which(argv[0])}
-
-
-@pytest.fixture(params=SHELLS.values(), ids=SHELLS.keys())
-def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return tuple(request.param)
-
-
-class Try:
-    """One try of a job in a run directory, started by a shell as the background job runner does it."""
-
-    def __init__(self, shell: tuple[str, ...], run: bytes, *argv: str, limit: int | None = None) -> None:
-        self._shell = shell
-        self.run = run
-        self.job: JobDirectory = layout.job_directory(run, "a", 1)
-        os.makedirs(self.job.path, exist_ok=True)
-        submission.write(self.job.script, submission.script("demo", run, "a", self.job, list(argv), WRAPPER, limit))
-        submission.write(self.job.limit, LIMIT)
-
-    def start(self, **environ: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*self._shell, self.job.script, "tag"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **environ},
-            start_new_session=True,
-        )
-
-    def finish(self, **environ: str) -> int:
-        """Run it to its end; what the shell says about signals is no matter."""
-        with self.start(**environ) as process:
-            try:
-                return process.wait(timeout=20)
-            finally:
-                with contextlib.suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
-    def read(self, path: bytes) -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
-
-    def wait_for(self, path: bytes) -> None:
-        until = time.monotonic() + 10
-        while not os.path.exists(path) and time.monotonic() < until:
-            time.sleep(0.01)
-        assert os.path.exists(path), path
+from . import shells
+from .shells import LIMIT, WRAPPER, Try
 
 
 @pytest.fixture
@@ -424,7 +366,7 @@ def test_what_keeps_the_time_limit_ends_with_the_job(shell: tuple[str, ...], run
 
 
 def test_who_is_deaf_to_term_gets_kill_at_the_time_limit(run: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "LIMIT", LIMIT.replace(b"grace=10 ", b"grace=1 "))
+    monkeypatch.setattr(shells, "LIMIT", LIMIT.replace(b"grace=10 ", b"grace=1 "))
     one = Try(("sh",), run, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", limit=1)
     one.finish()
     facts = status.read(one.job)
