@@ -39,6 +39,10 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return tuple(request.param)
 
 
+def _script(run: bytes, job: JobDirectory, argv: list[str], limit: int) -> bytes:
+    return submission.script(submission.Script("demo", run, "a", job, argv, limit), WRAPPER)
+
+
 class Try:
     """One try of a job in a run directory, started by a shell as the background job runner does it."""
 
@@ -47,7 +51,7 @@ class Try:
         self.run = run
         self.job: JobDirectory = layout.job_directory(run, "a", 1)
         os.makedirs(self.job.path, exist_ok=True)
-        submission.write(self.job.script, submission.script("demo", run, "a", self.job, list(argv), WRAPPER, limit))
+        submission.write(self.job.script, _script(run, self.job, list(argv), limit or 0))
         submission.write(self.job.limit, LIMIT)
 
     def start(self, **environ: str) -> subprocess.Popen[bytes]:
@@ -329,7 +333,7 @@ def test_a_wrapper_that_was_killed_leaves_no_record_and_its_command_counts_as_al
 
 def test_a_run_directory_that_is_gone_is_recorded_as_125(shell: tuple[str, ...], run: bytes, tmp_path: Path) -> None:
     one = Try(shell, run, "true")
-    elsewhere = submission.script("demo", os.fsencode(tmp_path / "gone"), "a", one.job, ["true"], WRAPPER)
+    elsewhere = _script(os.fsencode(tmp_path / "gone"), one.job, ["true"], 0)
     submission.write(one.job.script, elsewhere)
     one.finish()
     assert status.read(one.job).exit_code == 125
