@@ -15,10 +15,14 @@ read -r _ri_boot </proc/sys/kernel/random/boot_id
 _ri_space=$(readlink /proc/$$/ns/pid)
 _ri_space=${_ri_space#*"["}
 _ri_id="process $_ri_host $$ $_ri_start $_ri_boot ${_ri_space%]}"
+[ -z "$_ri_batch" ] || _ri_id="batch $_ri_batch"
 
 # The start gate: of all who were submitted for this try one goes through. ln makes the link and its content at once.
 cd "$REMOTE_INSTALL_JOB_DIR" || exit 1
 ln -s "$_ri_id" job.start 2>/dev/null || [ "$(readlink job.start)" = "$_ri_id" ] || exit 0
+
+# A job that its batch system starts again has no end yet.
+rm -f job.end job.gone job.reason
 
 # The exit record's place is reserved now, so that a disk that is full by then can't lose it.
 _ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import List, Optional
+from typing import Dict, List, Optional, Union
 
 from . import processes, status
 from .layout import JobDirectory
@@ -14,30 +14,38 @@ from .wire import Refusal
 
 STEP = 0.05  # seconds between two looks
 RECORD = 2.0  # seconds that the job wrapper gets to write the exit record once its command is gone
+BATCH_STEP, BATCH_ROUNDS = 0.5, 60  # a batch system ends jobs in its own time: looks after it was told to
 NOT_STARTED = "killed before it started"
 
 
-def kill(job: JobDirectory, looker: Looker, grace: float) -> Look:
-    """End one job, and tell how it is then. Raises Refusal when nobody here can tell whether it lives.
+def kill(jobs: List[JobDirectory], looker: Looker, grace: float) -> List[Union[Look, Refusal]]:
+    """End jobs, and tell how each is then; a Refusal where nobody here can tell whether it lives.
 
     A process is signalled only if it belongs to the session of the job wrapper, whose process id, start time, boot and
-    pid namespace match the record.
+    pid namespace match the record; an entry of a batch system is ended only if its name is ours.
     """
-    look = looker.look(job)
-    if look.verdict.state in status.ENDED:
-        return look
-    if look.verdict.state == "unknown" and (look.facts.start or look.facts.submit):
-        raise Refusal(7, "it can't be told whether the job is alive: %s" % look.verdict.reason, "Try again later.")
-    with contextlib.suppress(OSError):  # it is there already, or the disk is full
-        os.symlink(status.ASKED, job.kill)
-    if not look.facts.start and _take_gate(job):
-        _record(job, signal.SIGTERM)
-        return looker.look(job)
-    identity = parse_identity(status.read_link(job.start) or "")
-    if identity is not None:
-        _end(job, identity, grace)
-    looker.refresh()
-    return looker.look(job)
+    looks = looker.look_all(jobs)
+    refused = {look.job.path: _refusal(look) for look in looks if _cannot_be_told(look)}
+    live = [look for look in looks if look.verdict.state not in status.ENDED and look.job.path not in refused]
+    for look in live:
+        with contextlib.suppress(OSError):  # it is there already, or the disk is full
+            os.symlink(status.ASKED, look.job.kill)
+    waiting = [look for look in live if not look.facts.start and _take_gate(look.job)]
+    for look in waiting:
+        _record(look.job, signal.SIGTERM)
+    cancelled = _cancel(looker, live, refused)
+    _end_processes([look for look in live if look not in waiting and look not in cancelled], grace)
+    _await_batch([look for look in cancelled if look not in waiting], looker)
+    looker.forget()
+    return [refused.get(job.path) or looker.look(job) for job in jobs]
+
+
+def _cannot_be_told(look: Look) -> bool:
+    return look.verdict.state == "unknown" and bool(look.facts.start or look.facts.submit)
+
+
+def _refusal(look: Look) -> Refusal:
+    return Refusal(7, "it can't be told whether the job is alive: %s" % look.verdict.reason, "Try again later.")
 
 
 def _take_gate(job: JobDirectory) -> bool:
@@ -49,44 +57,81 @@ def _take_gate(job: JobDirectory) -> bool:
     return True
 
 
-def _end(job: JobDirectory, identity: Identity, grace: float) -> None:
-    _signal(identity, signal.SIGTERM, spare=None)
-    if _gone(identity, grace):
-        return
-    # The wrapper lives through this and writes down how its command ended.
-    _signal(identity, signal.SIGKILL, spare=identity.pid)
-    if _gone(identity, RECORD):
-        return
-    _signal(identity, signal.SIGKILL, spare=None)
-    if _gone(identity, RECORD) and status.read(job).exit_code is None:
-        _record(job, signal.SIGKILL)
-
-
-def _members(identity: Identity) -> List[int]:
-    """The live processes of the session; none when the id belongs to another one by now."""
-    table = Table()
-    return table.members(identity.pid) if table.alive(identity) else []
-
-
-def _signal(identity: Identity, number: int, spare: Optional[int]) -> None:
-    for pid in _members(identity):
-        fields = processes.stat_fields(pid)
-        if pid == spare or fields is None or int(fields[3]) != identity.pid:
-            continue
+def _cancel(looker: Looker, live: List[Look], refused: Dict[bytes, Refusal]) -> List[Look]:
+    """Tell the job runners; those of batch systems are returned, because nothing else ends them."""
+    by_runner: Dict[int, List[Look]] = {}
+    for look in live:
+        by_runner.setdefault(id(looker.runners.of(look.facts)), []).append(look)
+    cancelled = []
+    for its in by_runner.values():
+        runner = looker.runners.of(its[0].facts)
         try:
-            os.kill(pid, number)
-            os.kill(pid, signal.SIGCONT)  # one that was stopped hears nothing else
-        except (ProcessLookupError, PermissionError):
-            pass  # it has gone, or became another user's, as with sudo: the others are ended all the same
+            runner.cancel([look.facts for look in its])
+        except Refusal as refusal:
+            refused.update({look.job.path: refusal for look in its})
+        if not runner.of_processes:
+            cancelled += its
+    return cancelled
 
 
-def _gone(identity: Identity, seconds: float) -> bool:
+def _await_batch(looks: List[Look], looker: Looker) -> None:
+    """Until the wrappers have written their exit records, or the batch system has forgotten the jobs, or it is long."""
+    for _ in range(BATCH_ROUNDS):
+        looks = [look for look in looks if status.read(look.job).exit_code is None]
+        if not looks:
+            return
+        looker.forget()
+        again = looker.look_all([look.job for look in looks])
+        looks = [look for look in again if look.verdict.state in ("running", "submitted")]
+        if looks:
+            time.sleep(BATCH_STEP)
+
+
+def _end_processes(looks: List[Look], grace: float) -> None:
+    """All at once: nobody waits for the grace of another."""
+    found = [(look.job, parse_identity(status.read_link(look.job.start) or "")) for look in looks]
+    left = {job: identity for job, identity in found if identity is not None}
+    _signal(list(left.values()), signal.SIGTERM, spare=False)
+    left = _still_there(left, grace)
+    # The wrapper lives through this and writes down how its command ended.
+    _signal(list(left.values()), signal.SIGKILL, spare=True)
+    left = _still_there(left, RECORD)
+    _signal(list(left.values()), signal.SIGKILL, spare=False)
+    for job in set(left) - set(_still_there(left, RECORD)):
+        if status.read(job).exit_code is None:
+            _record(job, signal.SIGKILL)
+
+
+def _signal(identities: List[Identity], number: int, spare: bool) -> None:
+    """Signal every process of the sessions; spare: but for the job wrappers."""
+    table = Table() if identities else None
+    for identity in identities:
+        for pid in _members(identity, table):
+            fields = processes.stat_fields(pid)
+            if (spare and pid == identity.pid) or fields is None or int(fields[3]) != identity.pid:
+                continue
+            try:
+                os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT)  # one that was stopped hears nothing else
+            except (ProcessLookupError, PermissionError):
+                pass  # it has gone, or became another user's, as with sudo: the others are ended all the same
+
+
+def _members(identity: Identity, table: Optional[Table]) -> List[int]:
+    """The live processes of the session; none when the id belongs to another one by now."""
+    return table.members(identity.pid) if table and table.alive(identity) else []
+
+
+def _still_there(left: Dict[JobDirectory, Identity], seconds: float) -> Dict[JobDirectory, Identity]:
+    """Those of which processes live after so many seconds at most."""
     until = time.monotonic() + seconds
-    while _members(identity):
-        if time.monotonic() > until:
-            return False
+    while left:
+        table = Table()
+        left = {job: identity for job, identity in left.items() if _members(identity, table)}
+        if not left or time.monotonic() > until:
+            break
         time.sleep(STEP)
-    return True
+    return left
 
 
 def _record(job: JobDirectory, number: int) -> None:

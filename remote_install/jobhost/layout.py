@@ -96,6 +96,16 @@ class JobDirectory(NamedTuple):
         return self._file(b"job.limit")
 
     @property
+    def at(self) -> bytes:
+        """What at is given to start."""
+        return self._file(b"job.at")
+
+    @property
+    def reason(self) -> bytes:
+        """Written by poll: why a job ended as it did, as its job runner says while it remembers."""
+        return self._file(b"job.reason")
+
+    @property
     def messages(self) -> bytes:
         """Folder, made by remote-install-message: what the job tells of itself, in numbered files."""
         return self._file(b"job.messages")

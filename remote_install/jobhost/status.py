@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     started_at: Optional[str]
     finished_at: Optional[str]
     kill: Optional[str] = None
+    reason: Optional[str] = None
 
 
 class Verdict(NamedTuple):
@@ -57,6 +58,7 @@ def read(job: JobDirectory) -> Facts:
         started_at=_time(keys.get("STARTED")),
         finished_at=_time(keys.get("FINISHED")) if found else None,
         kill=read_link(job.kill),
+        reason=_text(job.reason).strip() if os.path.lexists(job.reason) else None,
     )
 
 
@@ -79,7 +81,8 @@ def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
     """
     if facts.exit_code is not None:
         ended = _ended(facts.exit_code)
-        return ended._replace(reason=TIME_LIMIT) if facts.kill == TIME_LIMIT and facts.exit_code else ended
+        told = TIME_LIMIT if facts.kill == TIME_LIMIT else facts.reason or answer.reason
+        return ended._replace(reason=told) if told and facts.exit_code else ended
     if "SUBMIT_FAILED" in facts.submit:
         return Verdict("submit-failed", reason=facts.submit["SUBMIT_FAILED"])
     if answer.word == RUNNING:

@@ -4,12 +4,13 @@ import contextlib
 import os
 import pkgutil
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple
 
-from . import layout, processes, status
+from . import layout, status
 from .files import open_regular, write
 from .layout import JobDirectory
-from .runners import background
+from .runners.quoting import quoted
+from .runners.words import Job
 from .tries import Look, Looker, claim, find
 from .wire import Json, Refusal, number, strings, text, to_bytes
 
@@ -50,15 +51,25 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
     try:
         job = claim(run_dir, name, token)
         found = ""
-        if os.path.lexists(job.start):
+        if os.path.lexists(job.start) or _waits(job, looker):
             found = _compare(job, argv)
         else:
-            _start(request, run_dir, wanted, job, wrapper)
-            looker.refresh()
+            _start(request, run_dir, wanted, job, wrapper, looker.runners.wanted())
+            return Submitted(looker.submitted(job), found)
     except OSError as error:
         why = "job %s could not be submitted: %s" % (name, error.strerror)
         raise Refusal(7, why, "Is the disk there full, or read-only?")
     return Submitted(looker.look(job), found)
+
+
+def _waits(job: JobDirectory, looker: Looker) -> bool:
+    """Does it wait in the queue of a batch system already?"""
+    if not os.path.lexists(job.submit) or looker.runners.wanted().of_processes:
+        return False
+    return looker.look(job).verdict.state not in status.ENDED and looker.answered(job) in (
+        status.QUEUED,
+        status.RUNNING,
+    )
 
 
 def _check_owner(uuid: str, name: str, look: Look) -> None:
@@ -86,24 +97,40 @@ def _alive(look: Look) -> bool:
     return look.verdict.state not in status.ENDED and not unsettled
 
 
-def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes) -> None:
-    name, limit = text(wanted, "job"), number(wanted, "time_limit")
-    tag = tag_of(request["uuid"], name, job.number)
-    if limit:
+def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes, runner: Any) -> None:
+    """Submit, and write down what was: also of a submission that broke off before that was done."""
+    tag = tag_of(request["uuid"], text(wanted, "job"), job.number)
+    fields = runner.recover(tag) if os.path.lexists(job.script) else None
+    if fields is None:
+        fields = _submit(request, run_dir, wanted, job, wrapper, runner, tag)
+    written = {
+        "JOB_RUNNER": runner.name,
+        **fields,
+        "TAG": tag,
+        "SUBMITTED": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    write(job.submit, to_bytes("".join("%s=%s\n" % field for field in written.items())))
+
+
+def _submit(
+    request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes, runner: Any, tag: str
+) -> Dict[str, str]:
+    limit, secrets = number(wanted, "time_limit") or 0, _secrets(request)
+    kept_here = limit if runner.of_processes else 0  # a batch system keeps it itself
+    if kept_here:
         write(job.limit, _text("limit.sh"))
     _write_message_program(run_dir)
-    write(job.script, script(request["run"], run_dir, name, job, strings(wanted, "argv"), wrapper, limit))
-    job_id = background.submit(job, tag, _secrets(request))
-    here = processes.here()
-    fields = processes.stat_fields(int(job_id)) or ["?"] * 20
-    lines = [
-        "JOB_RUNNER=" + background.NAME,
-        "JOB_ID=" + job_id,
-        "TAG=" + tag,
-        "SUBMITTED=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "PROCESS=process %s %s %s %s %s" % (here.host, job_id, fields[19], here.boot, here.namespace),
-    ]
-    write(job.submit, "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+    about = Script(request["run"], run_dir, text(wanted, "job"), job, strings(wanted, "argv"), kept_here, runner.gate)
+    write(job.script, script(about, wrapper))
+    return dict(runner.submit(job, Job(tag, limit, _directives(wanted), sorted(secrets)), secrets))
+
+
+def _directives(wanted: Json) -> Dict[str, str]:
+    found = wanted.get("directives") or {}
+    for name in found:
+        text(found, name, "[^\0]*")
+        text({"a directive": name}, "a directive", "-[^\\s\0=]+")
+    return dict(found)
 
 
 def _write_message_program(run_dir: bytes) -> None:
@@ -141,38 +168,35 @@ def tag_of(uuid: str, name: str, number: int) -> str:
     return "remote-install.%s.%s.%02d" % (uuid[:12], name, number)
 
 
-def script(
-    run: str,
-    run_dir: bytes,
-    name: str,
-    job: JobDirectory,
-    argv: List[str],
-    wrapper: bytes,
-    limit: Optional[int] = None,
-) -> bytes:
-    """The job script: what differs from job to job, each value quoted, then the job wrapper. limit: seconds."""
+class Script(NamedTuple):
+    """What a job script is made of. limit: seconds, where the wrapper is to see to it. gate: who the job is to the
+    start gate, in words of the shell; "" for the process itself."""
+
+    run: str
+    run_dir: bytes
+    name: str
+    job: JobDirectory
+    argv: List[str]
+    limit: int = 0
+    gate: str = ""
+
+
+def script(about: Script, wrapper: bytes) -> bytes:
+    """The job script: what differs from job to job, each value quoted, then the job wrapper."""
     variables = {
-        b"REMOTE_INSTALL_RUN": run.encode(),
-        b"REMOTE_INSTALL_JOB": name.encode(),
-        b"REMOTE_INSTALL_TRY": b"%d" % job.number,
-        b"REMOTE_INSTALL_RUN_DIR": run_dir,
-        b"REMOTE_INSTALL_JOB_DIR": job.path,
+        b"REMOTE_INSTALL_RUN": about.run.encode(),
+        b"REMOTE_INSTALL_JOB": about.name.encode(),
+        b"REMOTE_INSTALL_TRY": b"%d" % about.job.number,
+        b"REMOTE_INSTALL_RUN_DIR": about.run_dir,
+        b"REMOTE_INSTALL_JOB_DIR": about.job.path,
     }
     lines = [b"#!/bin/sh"]
     lines += [b"export " + key + b"=" + quoted(value) for key, value in variables.items()]
-    lines += [b"_ri_limit=%s" % (b"%d" % limit if limit else b"")]
-    lines += [_command_line(argv)]
+    lines += [b"_ri_limit=%s" % (b"%d" % about.limit if about.limit else b"")]
+    lines += [b'_ri_batch="%s"' % about.gate.encode()]
+    lines += [_command_line(about.argv)]
     return b"\n".join(lines) + b"\n\n" + wrapper
 
 
 def _command_line(argv: List[str]) -> bytes:
     return b"set -- " + b" ".join(quoted(to_bytes(word)) for word in argv)
-
-
-def quoted(word: bytes) -> bytes:
-    """`word` as every POSIX shell reads it back unchanged: nothing is special in single quotes but their end.
-
-    >>> quoted(b"it's $(id)")
-    b"'it'\\\\''s $(id)'"
-    """
-    return b"'" + word.replace(b"'", b"'\\''") + b"'"

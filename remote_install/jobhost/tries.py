@@ -1,15 +1,16 @@
 """The tries of a job: a token claims one, and one look tells the state of each."""
 
+import contextlib
 import os
 import time
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from . import layout, processes, status
+from . import layout, status
 from .files import open_regular, write
 from .layout import JobDirectory
-from .runners import background
-from .status import Facts, Verdict
-from .wire import Json, Refusal
+from .runners.choice import Runners
+from .status import Answer, Facts, Verdict
+from .wire import Json, Refusal, to_bytes
 
 MAX_TRIES = 9999
 
@@ -22,24 +23,98 @@ class Look(NamedTuple):
     verdict: Verdict
 
 
-class Looker:
-    """Looks at tries; the processes of this host are listed once for all of them."""
+class Asked(NamedTuple):
+    """What a job runner said, and who had gone through the start gate then."""
 
-    def __init__(self) -> None:
-        self._here = processes.here()
-        self.refresh()
+    answer: Answer
+    start: Optional[str]
+
+
+class Looker:
+    """Looks at tries; each job runner is asked once for all of them, and batch systems not too often.
+
+    first, longest: seconds between two questions to a batch system; they grow from one to the other.
+    """
+
+    def __init__(self, runners: Optional[Runners] = None, first: float = 1.0, longest: float = 30.0) -> None:
+        self.runners = runners or Runners()
+        self._wait, self._longest = first, longest
+        self._due = time.monotonic() + first
+        self._asked: Dict[bytes, Asked] = {}
+        self._of_batch: Set[bytes] = set()
 
     def refresh(self) -> None:
-        self._table = processes.Table()
+        """Ask again at the next look."""
+        self.runners.refresh()
+        now = time.monotonic()
+        if now >= self._due:
+            self._wait = min(self._wait * 1.5, self._longest)
+            self._due = now + self._wait
+            self._of_batch.clear()
+        self._asked = {path: asked for path, asked in self._asked.items() if path in self._of_batch}
+
+    def forget(self) -> None:
+        """Ask again at the next look, also batch systems."""
+        self._due = 0.0
+        self.refresh()
 
     def look(self, job: JobDirectory) -> Look:
         """The job runner is asked first and the files are read after: a job may end between the two."""
+        return self.look_all([job])[0]
+
+    def look_all(self, jobs: List[JobDirectory]) -> List[Look]:
+        """One look at each, in their order."""
+        facts = {job.path: status.read(job) for job in jobs}
+        open_ones = [job for job in jobs if job.path not in self._asked and self._is_open(facts[job.path])]
+        self._ask(open_ones, facts)
+        for job in open_ones:
+            if facts[job.path].exit_code is None:
+                facts[job.path] = status.read(job)
+        return [self._judged(job, facts[job.path]) for job in jobs]
+
+    def answered(self, job: JobDirectory) -> str:
+        """The word of the job runner at the last look; "" when it was not asked."""
+        asked = self._asked.get(job.path)
+        return asked.answer.word if asked else ""
+
+    def prepare(self, jobs: List[JobDirectory]) -> None:
+        """Ask about all of these at once, so that looking at each asks nobody. What can't be read is left to `look`."""
+        facts: Dict[bytes, Facts] = {}
+        for job in jobs:
+            with contextlib.suppress(OSError):
+                facts[job.path] = status.read(job)
+        unasked = [job for job in jobs if job.path in facts and job.path not in self._asked]
+        self._ask([job for job in unasked if self._is_open(facts[job.path])], facts)
+
+    def submitted(self, job: JobDirectory) -> Look:
+        """A job that was submitted just now: nobody need be asked."""
         facts = status.read(job)
+        return Look(job, facts, status.judge(facts, Answer(status.QUEUED), 0.0))
+
+    def _is_open(self, facts: Facts) -> bool:
+        """Has the job runner anything to tell? Of a job that failed, why: as long as it remembers."""
         if facts.exit_code is None:
-            answer = background.ask(facts, self._here, self._table)
-            facts = status.read(job)
-        else:
-            answer = status.Answer(status.GONE)
+            return True
+        return facts.exit_code != 0 and facts.reason is None and not self.runners.of(facts).of_processes
+
+    def _ask(self, jobs: List[JobDirectory], facts: Dict[bytes, Facts]) -> None:
+        by_runner: Dict[int, Tuple[Any, List[JobDirectory]]] = {}
+        for job in jobs:
+            runner = self.runners.of(facts[job.path])
+            by_runner.setdefault(id(runner), (runner, []))[1].append(job)
+        for runner, its in by_runner.values():
+            for job, answer in zip(its, runner.ask([facts[job.path] for job in its])):
+                self._asked[job.path] = Asked(answer, facts[job.path].start)
+                if not runner.of_processes:
+                    self._of_batch.add(job.path)
+                if facts[job.path].exit_code and answer.word == status.GONE:
+                    _write(job.reason, answer.reason + "\n")
+
+    def _judged(self, job: JobDirectory, facts: Facts) -> Look:
+        asked = self._asked.get(job.path)
+        answer = asked.answer if asked else Answer(status.GONE)
+        if asked and answer.word == status.QUEUED and facts.start and facts.start != asked.start:
+            answer = Answer(status.RUNNING)  # it has started since
         gone_for = 0.0
         if answer.word == status.GONE and facts.exit_code is None and (facts.start or facts.submit):
             gone_for = _gone_for(job)
@@ -86,8 +161,9 @@ def find(run_dir: bytes, job: str, token: Optional[str], number: Optional[int]) 
     return None if token is not None else layout.last_try(run_dir, job)
 
 
-def as_json(job: str, look: Look) -> Json:
+def as_json(job: str, look: Look, runners: Optional[Runners] = None) -> Json:
     """What the client is told of a try."""
+    runner = (runners or Runners()).of(look.facts)
     facts, verdict = look.facts, look.verdict
     known: Dict[str, Any] = {
         "job": job,
@@ -96,8 +172,8 @@ def as_json(job: str, look: Look) -> Json:
         "exit_code": verdict.exit_code,
         "signal": verdict.signal,
         "reason": verdict.reason,
-        "job_runner": facts.submit.get("JOB_RUNNER", background.NAME),
-        "job_id": background.job_id(facts),
+        "job_runner": runner.name,
+        "job_id": runner.job_id(facts),
         "submitted_at": facts.submit.get("SUBMITTED"),
         "started_at": facts.started_at,
         "finished_at": facts.finished_at,
@@ -116,9 +192,11 @@ def _gone_for(job: JobDirectory) -> float:
     except (OSError, ValueError):
         since = now + 1.0
     if since > now:  # never seen before, or the clock was set back
-        try:
-            write(job.gone, b"%.3f\n" % now)
-        except OSError:
-            pass  # a full disk: looked at again next time
+        _write(job.gone, "%.3f\n" % now)
         return 0.0
     return now - since
+
+
+def _write(path: bytes, data: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: looked at again next time
+        write(path, to_bytes(data))

@@ -9,11 +9,12 @@ from typing import Any, Callable, Dict, List, Tuple
 from . import layout, status
 from .files import open_regular
 from .installation import install, unfinished
-from .killing import kill as kill_job
+from .killing import kill as kill_jobs
 from .layout import JobDirectory
+from .runners.choice import Runners
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
-from .wire import HEARTBEAT, PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
+from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
 
 CHUNK = 64 * 1024  # bytes of job output in one reply
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.4  # seconds between two looks of watch
@@ -49,23 +50,27 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
     why = unfinished(run_dir)
     if why:
         raise Refusal(9, "run %s %s" % (request["run"], why), "Install it first: the same install command finishes it.")
-    looker = Looker()
-    for wanted in _jobs(request):
-        name = wanted.get("job")
-        try:
-            look = submit_job(request, run_dir, wanted, wrapper, looker)
-        except Refusal as refusal:
-            _refuse_job(client, name, refusal)
-        else:
-            client.say("job", **as_json(str(name), look.seen), found=look.found)
+    looker = _looker(request)
+    with client.heartbeat():
+        for wanted in _jobs(request):
+            name = wanted.get("job")
+            try:
+                look = submit_job(request, run_dir, wanted, wrapper, looker)
+            except Refusal as refusal:
+                _refuse_job(client, name, refusal)
+            else:
+                client.say("job", **as_json(str(name), look.seen, looker.runners), found=look.found)
 
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     """The state of each job now."""
-    run_dir, looker = _run_dir(request), Looker()
-    for name, job, _ in _found(request, run_dir, client):
+    run_dir, looker = _run_dir(request), _looker(request)
+    found = _found(request, run_dir, client)
+    with client.heartbeat():
+        looker.prepare([job for _, job, _ in found])
+    for name, job, _ in found:
         try:
-            client.say("job", **as_json(name, looker.look(job)))
+            client.say("job", **as_json(name, looker.look(job), looker.runners))
         except BrokenPipeError:
             raise
         except OSError as error:  # one job's files that can't be read say nothing about the others
@@ -74,16 +79,17 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
     """End each job, TERM first, KILL after `grace` seconds; then the state of each."""
-    run_dir, looker = _run_dir(request), Looker()
+    run_dir, looker = _run_dir(request), _looker(request)
     grace: Any = request.get("grace")
     if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
         raise Refusal(2, "grace of the request is not in order")
     with client.heartbeat():
-        for name, job, _ in _found(request, run_dir, client):
-            try:
-                client.say("job", **as_json(name, kill_job(job, looker, grace)))
-            except Refusal as refusal:
-                _refuse_job(client, name, refusal)
+        found = _found(request, run_dir, client)
+        for (name, _, _), told in zip(found, kill_jobs([job for _, job, _ in found], looker, grace)):
+            if isinstance(told, Refusal):
+                _refuse_job(client, name, told)
+            else:
+                client.say("job", **as_json(name, told, looker.runners))
 
 
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -91,26 +97,24 @@ def watch(request: Json, client: Client, _wrapper: bytes) -> None:
 
     seconds: ends after so many in any case. 0: what is there now.
     """
-    run_dir, looker = _run_dir(request), Looker()
+    run_dir, looker = _run_dir(request), _looker(request)
     seconds = request.get("seconds", 0)
     if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
         raise Refusal(2, "seconds of the request is not in order")
     until = time.monotonic() + seconds
     watched = [_Watched(name, job, wanted) for name, job, wanted in _found(request, run_dir, client)]
-    wait, spoken = FIRST_WAIT, time.monotonic()
-    while True:
-        news = [each.step(looker, client) for each in watched if not each.ended]
-        now = time.monotonic()
-        if any(news):
-            wait, spoken = FIRST_WAIT, now
-        if now >= until or all(each.ended for each in watched):
-            return
-        if now - spoken >= HEARTBEAT:
-            client.say("alive")
-            spoken = now
-        client.rest(wait)
-        wait = min(wait * 1.5, LONGEST_WAIT)
-        looker.refresh()
+    wait = FIRST_WAIT
+    with client.heartbeat():
+        while True:
+            looker.prepare([each.job for each in watched if not each.ended])
+            news = [each.step(looker, client) for each in watched if not each.ended]
+            if any(news):
+                wait = FIRST_WAIT
+            if time.monotonic() >= until or all(each.ended for each in watched):
+                return
+            client.rest(wait)
+            wait = min(wait * 1.5, LONGEST_WAIT)
+            looker.refresh()
 
 
 class _Watched:
@@ -118,14 +122,14 @@ class _Watched:
 
     def __init__(self, name: str, job: JobDirectory, wanted: Json) -> None:
         self.ended = False
-        self._name, self._job, self._told = name, job, ""
+        self._name, self.job, self._told = name, job, ""
         offsets = {stream: number(wanted, stream) for stream in ("out", "err")}
         self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
 
     def step(self, looker: Looker, client: Client) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and an end is
         told after it: by then all output has been."""
-        if not os.path.isdir(self._job.path):
+        if not os.path.isdir(self.job.path):
             self.ended = True
             client.say("missing", job=self._name)
             return True
@@ -139,22 +143,22 @@ class _Watched:
             return True
 
     def _look(self, looker: Looker, client: Client) -> bool:
-        look = looker.look(self._job)
+        look = looker.look(self.job)
         self.ended = look.verdict.state in status.ENDED
-        news = False if self.ended else self._tell(look, client)
+        news = False if self.ended else self._tell(look, client, looker)
         for stream in self._offsets:
             news = self._send_output(stream, client) or news
-        return self._tell(look, client) or news
+        return self._tell(look, client, looker) or news
 
-    def _tell(self, look: Look, client: Client) -> bool:
+    def _tell(self, look: Look, client: Client, looker: Looker) -> bool:
         if look.verdict.state == self._told:
             return False
         self._told = look.verdict.state
-        client.say("job", **as_json(self._name, look))
+        client.say("job", **as_json(self._name, look, looker.runners))
         return True
 
     def _send_output(self, stream: str, client: Client) -> bool:
-        path = self._job.out if stream == "out" else self._job.err
+        path = self.job.out if stream == "out" else self.job.err
         news = False
         try:
             with open_regular(path) as file:
@@ -171,6 +175,14 @@ class _Watched:
         except FileNotFoundError:
             pass
         return news
+
+
+def _looker(request: Json) -> Looker:
+    polling = request.get("polling")
+    pair: List[Any] = [polling.get("first"), polling.get("max")] if isinstance(polling, dict) else [1.0, 30.0]
+    if not all(type(seconds) in (int, float) and 0 <= seconds <= MAX_SECONDS for seconds in pair):
+        raise Refusal(2, "polling of the request is not in order")
+    return Looker(Runners(request), float(pair[0]), float(pair[1]))
 
 
 def _run_dir(request: Json) -> bytes:

@@ -36,7 +36,8 @@ class Try:
         self.run = run
         self.job: JobDirectory = layout.job_directory(run, name, 1)
         os.makedirs(self.job.path, exist_ok=True)
-        submission.write(self.job.script, submission.script("demo", run, name, self.job, list(argv), WRAPPER, limit))
+        about = submission.Script("demo", run, name, self.job, list(argv), limit or 0)
+        submission.write(self.job.script, submission.script(about, WRAPPER))
         submission.write(self.job.limit, LIMIT)
 
     def start(self, **environ: str) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from remote_install.jobhost import layout, processes, status, submission
+from remote_install.jobhost import layout, processes, submission
 from remote_install.jobhost.layout import JobDirectory
 from remote_install.jobhost.tries import Look, Looker, claim
 
@@ -28,13 +28,11 @@ from .test_program import T1, UUID, Host
 from .test_submission import WRAPPER
 
 # Between two of these nothing changes that anybody else can see. `?`: where this machine has no such call, well.
-CHANGES = ",".join(
-    f"?{name}"
-    for name in (
-        "mkdir mkdirat symlink symlinkat rename renameat renameat2 link linkat unlink unlinkat chmod fchmod fchmodat "
-        "write ftruncate fork vfork clone clone3 setsid execve exit_group"
-    ).split()
+CHANGING = (
+    "mkdir mkdirat symlink symlinkat rename renameat renameat2 link linkat unlink unlinkat chmod fchmod fchmodat "
+    "write ftruncate fork vfork clone clone3 setsid execve exit_group"
 )
+CHANGES = ",".join(f"?{name}" for name in CHANGING.split())
 CALLS = pytest.mark.parametrize(
     "calls", [pytest.param(CHANGES, id="changes"), pytest.param("%file,%process", id="all", marks=pytest.mark.slow)]
 )
@@ -104,7 +102,8 @@ class Run:
             return [sys.executable, "-I", str(self.host.program.relative_to(self.host.home)), "submit"]
         run_dir = os.fsencode(self.path)
         assert claim(run_dir, "a", T1) == self.job
-        submission.write(self.job.script, submission.script(self.name, run_dir, "a", self.job, list(COMMAND), WRAPPER))
+        about = submission.Script(self.name, run_dir, "a", self.job, list(COMMAND))
+        submission.write(self.job.script, submission.script(about, WRAPPER))
         return ["/bin/sh", os.fsdecode(self.job.script), "tag"]
 
 

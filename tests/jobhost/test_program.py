@@ -371,7 +371,7 @@ def test_one_garbled_job_does_not_hide_the_others(host: Host, python: str) -> No
     assert (told.get("a"), told.get("c")) == ("job", "job")
 
 
-SLOWLY = "for i in 1 2 3 4 5 6; do echo line $i; echo error $i >&2; sleep 0.1; done"
+SLOWLY = "for i in 1 2 3 4 5 6; do echo line $i; echo error $i >&2; sleep 0.3; done"
 
 
 @ENDS

@@ -211,14 +211,16 @@ def test_the_tag_is_seen_by_ps(run: bytes) -> None:
 
 def test_the_script_is_exactly_this() -> None:
     job = layout.job_directory(b"/r/it's \xff", "a", 1)
-    assert script("it", b"/r/it's \xff", "a", job, ["./x", "a b", "\udcff", ""], b"# wrapper\n") == (
+    about = submission.Script("it", b"/r/it's \xff", "a", job, ["./x", "a b", "\udcff", ""], 90, "slurm::$SLURM_JOB_ID")
+    assert script(about, b"# wrapper\n") == (
         b"#!/bin/sh\n"
         b"export REMOTE_INSTALL_RUN='it'\n"
         b"export REMOTE_INSTALL_JOB='a'\n"
         b"export REMOTE_INSTALL_TRY='1'\n"
         b"export REMOTE_INSTALL_RUN_DIR='/r/it'\\''s \xff'\n"
         b"export REMOTE_INSTALL_JOB_DIR='/r/it'\\''s \xff/log/job/a/01'\n"
-        b"_ri_limit=\n"
+        b"_ri_limit=90\n"
+        b'_ri_batch="slurm::$SLURM_JOB_ID"\n'
         b"set -- './x' 'a b' '\xff' ''\n"
         b"\n"
         b"# wrapper\n"

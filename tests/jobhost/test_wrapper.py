@@ -271,7 +271,9 @@ def test_a_wrapper_that_was_killed_leaves_no_record_and_its_command_counts_as_al
 
 def test_a_run_directory_that_is_gone_is_recorded_as_125(shell: tuple[str, ...], run: bytes, tmp_path: Path) -> None:
     one = Try(shell, run, "true")
-    elsewhere = submission.script("demo", os.fsencode(tmp_path / "gone"), "a", one.job, ["true"], WRAPPER)
+    elsewhere = submission.script(
+        submission.Script("demo", os.fsencode(tmp_path / "gone"), "a", one.job, ["true"]), WRAPPER
+    )
     submission.write(one.job.script, elsewhere)
     one.finish()
     assert status.read(one.job).exit_code == 125

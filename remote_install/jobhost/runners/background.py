@@ -2,18 +2,59 @@
 
 import os
 import subprocess
-from typing import Dict
+from typing import Dict, List, Mapping, Optional
 
+from .. import processes
 from ..layout import JobDirectory
 from ..processes import Here, Table, parse_identity
 from ..status import GONE, NOT_ASKED, RUNNING, Answer, Facts
 from ..wire import to_bytes, to_text
+from .words import Job
 
 NAME = "background"
 OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "SSH_AUTH_SOCK")
 
 
-def submit(job: JobDirectory, tag: str, secrets: Dict[str, str]) -> str:
+class Background:
+    """The runner as all are used: see batch.Batch."""
+
+    name = NAME
+    gate = ""  # the job wrapper goes through the start gate as the process that it is
+    of_processes = True
+
+    def __init__(self) -> None:
+        self._here = processes.here()
+        self._table: Optional[Table] = None
+
+    def refresh(self) -> None:
+        """The processes are listed anew when they are needed next."""
+        self._table = None
+
+    def submit(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> Dict[str, str]:
+        """What is to be written down of the submission. Raises OSError when no process can be made."""
+        pid = submit(job, wanted.tag, dict(secrets))
+        here, fields = self._here, processes.stat_fields(int(pid)) or ["?"] * 20
+        identity = "process %s %s %s %s %s" % (here.host, pid, fields[19], here.boot, here.namespace)
+        return {"JOB_ID": pid, "PROCESS": identity}
+
+    def recover(self, _tag: str) -> Optional[Dict[str, str]]:
+        """Nothing can be found by name; the start gate sees to it that only one goes on."""
+        return None
+
+    def ask(self, tries: List[Facts]) -> List[Answer]:
+        """Which of the jobs are alive."""
+        if self._table is None:
+            self._table = Table()
+        return [ask(facts, self._here, self._table) for facts in tries]
+
+    def cancel(self, tries: List[Facts]) -> None:
+        """Nothing waits here: what was submitted has a process."""
+
+    def job_id(self, facts: Facts) -> str:
+        return job_id(facts)
+
+
+def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
     """Start the job wrapper and return its process id. Raises OSError when no process can be made.
 
     tag: shown by ps, so that a person sees whose process it is. secrets: variables that only the job's processes see.
@@ -50,7 +91,7 @@ def job_id(facts: Facts) -> str:
     return str(identity.pid) if identity else facts.submit.get("JOB_ID", "")
 
 
-def _environment(secrets: Dict[str, str]) -> Dict[bytes, bytes]:
+def _environment(secrets: Mapping[str, str]) -> Dict[bytes, bytes]:
     kept = {name: value for name, value in os.environb.items() if to_text(name) not in OF_THE_LOGIN}
     kept.update({to_bytes(name): to_bytes(value) for name, value in secrets.items()})
     return kept

@@ -1,7 +1,7 @@
 """A batch system as a job runner: its few pure functions, put to use for all jobs of a call at once."""
 
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from ..layout import JobDirectory
 from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
@@ -15,6 +15,8 @@ AT_ONCE = 500  # ids in one command
 
 class Batch:
     """One batch system, or one cluster of it. forward: variables that its commands see besides a login's own."""
+
+    of_processes = False  # its jobs are ended by its command, not by signals from here
 
     def __init__(self, module: Any, cluster: str, forward: Mapping[str, str]) -> None:
         self.name = str(module.NAME)
@@ -69,11 +71,13 @@ class Batch:
                 answers[number] = _answer(listed, number, facts, "%s: %s" % (self.name, why))
         return [answers[number] for number in ids]
 
-    def end(self, tries: Iterable[Facts]) -> None:
+    def refresh(self) -> None:
+        """Nothing is kept between two questions."""
+
+    def cancel(self, tries: List[Facts]) -> None:
         """End jobs that wait or run: only such whose name is ours, because ids start over."""
-        found = list(tries)
-        answers = self.ask(found)
-        ids = [self.job_id(facts) for facts, answer in zip(found, answers) if answer.word not in (GONE, NOT_ASKED)]
+        answers = self.ask(tries)
+        ids = [self.job_id(facts) for facts, answer in zip(tries, answers) if answer.word not in (GONE, NOT_ASKED)]
         for start in range(0, len(ids), AT_ONCE):
             self._run(self._module.kill(ids[start : start + AT_ONCE], self._settings), self._forward)
 
