@@ -9,6 +9,7 @@ from typing import Any, Callable
 from remote_install import record, report
 from remote_install.call import call
 from remote_install.conversation import error_of
+from remote_install.own_runner import own_runner
 from remote_install.record import Token
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
@@ -82,7 +83,9 @@ def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Ta
 
 def _submission(one: Asked, job: Wanted) -> dict[str, Any]:
     fields = {"argv": list(job.argv(one.platform)), "known": one.known, "again": one.again}
-    return {**one.as_request(), **fields, "time_limit": None if job.time_limit is None else int(job.time_limit)}
+    limit = None if job.time_limit is None else int(job.time_limit)
+    directives = {**one.platform.directives, **job.directives}
+    return {**one.as_request(), **fields, "time_limit": limit, "directives": directives}
 
 
 def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:
@@ -196,7 +199,15 @@ def missing(one: Asked) -> Report:
 
 
 def where(run: RunDirectory, platform: Platform) -> dict[str, Any]:
-    return {"run_root": platform.run_root, "run": run.run_id}
+    """What every request about jobs begins with: the run directory there, and the job runner."""
+    runner = platform.job_runner
+    return {
+        "run_root": platform.run_root,
+        "run": run.run_id,
+        "runner": {"name": runner.name, "cluster": runner.cluster, "source": own_runner(runner)},
+        "forward": {name: os.environ[name] for name in platform.forward if name in os.environ},
+        "polling": {"first": platform.polling.first, "max": platform.polling.max},
+    }
 
 
 def platforms_of(asked: list[Asked]) -> list[Platform]:

@@ -301,8 +301,6 @@ def test_a_refused_option_of_rsync_has_its_remedy(load: Load, option: str, messa
     ("given", "word"),
     [
         ("select: random", "random"),
-        ("job_runner: slurm", "slurm"),
-        ("job_runner: {name: pbs}", "pbs"),
         ("filesystem: shared", "shared"),
         ("access: rsync-only", "rsync-only"),
         ("submit_from: here", "here"),

@@ -71,6 +71,19 @@ def _only_yet(*values: Any) -> Callable[[Any], Refusal]:
     return refuse
 
 
+def _refuse_job_runner(value: Any) -> Refusal:
+    given = {"name": value} if isinstance(value, str) else value
+    name = given.get("name")
+    if name is not None and name not in JOB_RUNNERS and "file" not in given:
+        hint = nearest(name, JOB_RUNNERS) or f"There are {', '.join(JOB_RUNNERS)}."
+        return f"{shown(name)} is no job runner", f"{hint} A site's own needs its `file:`."
+    if name in JOB_RUNNERS and "file" in given:
+        return f"{name} is a job runner that comes with us", "Give your own another name."
+    if "cluster" in given and name is not None and name != "slurm" and "file" not in given:
+        return f"{name} has no clusters", "Remove `cluster`."
+    return None
+
+
 VARIABLE = Key("name", pattern="[A-Za-z_][A-Za-z0-9_]*", wanted="a variable's name", refuse=_refuse_variable)
 ENVIRONMENT = Key("variables of the job", Kind.MAPPING, name=VARIABLE, item=Key("value", lines=True))
 _DIRECTIVE = Key("directive", pattern=r"[^\s\x00-\x1f=]+", wanted="an option of the job runner, without its value")
@@ -121,7 +134,7 @@ _PLATFORM = {
     "select": _SELECT,
     "install_target": Key("one filesystem; default: the platform's name", pattern=_NAME, wanted=_NAME_IN_WORDS),
     "run_root": Key("home of run directories there", pattern=_NO_CONTROL, wanted="a path"),
-    "job_runner": Key("what starts a job", Kind.NAME_OR_TABLE, keys=_JOB_RUNNER, refuse=_only_yet("background")),
+    "job_runner": Key("what starts a job", Kind.NAME_OR_TABLE, keys=_JOB_RUNNER, refuse=_refuse_job_runner),
     "filesystem": Key(
         "is it the one here?", choices=("auto", "shared", "separate"), refuse=_only_yet("auto", "separate")
     ),
