@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 import pytest
 from hosts import JobHost, JobHosts, MakeHost, MakeHosts, SystemUnavailable, missing_requirements, sweep
 
+pytest_plugins = ["batch.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def job_hosts() -> Iterator[JobHosts]:

@@ -15,7 +15,7 @@ eval "part=\\${$(($# - 1))}"
 echo "$mirror" >>"$0.calls"
 case $mirror in *//deb.*) echo "E: no such suite"; exit 1 ;; esac
 [ ! -e "$part" ] || exit 2
-mkdir -p "$part/usr/share/doc" && echo begun >"$part/file" && sleep 0.3
+mkdir -p "$part/usr/share/doc" "$part/proc" && echo begun >"$part/file" && sleep 0.3
 [ ! -e "$0.fails" ] || exit 1
 echo whole >"$part/file"
 """
@@ -67,6 +67,21 @@ def test_a_release_is_made_anew_when_other_packages_are_wanted(builder: Path, mo
     monkeypatch.setitem(systems.PACKAGES, "bullseye", ("other",))
     systems.root_of("bullseye")
     assert calls(builder) > before
+
+
+@pytest.mark.usefixtures("job_hosts", "builder")
+def test_packages_that_can_not_be_had_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(systems.PACKAGES, "bullseye-odd", ("odd",))
+    with pytest.raises(systems.SystemUnavailable, match=r"bullseye-odd can't be had: chroot: .*sh"):
+        systems.root_of("bullseye-odd")
+    assert sorted(os.listdir(systems.CACHE)) == ["bullseye", "bullseye-odd.lock", "bullseye.lock"]
+
+
+def test_a_system_that_stands_on_a_release_is_made_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(systems.PACKAGES, "bullseye", ("one", "two"))
+    monkeypatch.setitem(systems.PACKAGES, "bullseye-odd", ("odd",))
+    assert systems.wanted("bullseye") == "one two"
+    assert systems.wanted("bullseye-odd") == "one two odd"
 
 
 def test_a_missing_debootstrap_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

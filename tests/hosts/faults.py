@@ -68,12 +68,12 @@ class Faults(Inside):
     def drop(self) -> None:
         """Lose all packets in both directions, silently: nothing is refused, nothing is answered."""
         self.faults.add("network")
-        self.as_root("nft -f -", DROP_ALL)
+        self.network.filter(self.pid, DROP_ALL)
 
     def heal(self) -> None:
         """Undo `cut` and `drop`."""
-        self.as_root("nft -f - && ip neighbour flush dev eth0", DROP_NOTHING)
-        self.network.heal(self.number)
+        self.network.filter(self.pid, DROP_NOTHING)
+        self.network.heal(self.number, self.pid)
         self.faults.discard("network")
 
     def stop_sshd(self) -> None:

@@ -4,8 +4,8 @@
 # Only the test process holds the other end of that pipe. So the host dies with the test process, also when that
 # is killed with -9, and the kernel ends all other processes of the host with process 1.
 #
-# Reads from the environment: NAME ADDRESS PREFIX STATE SYSTEM LOGIN LOGIN_ID LOGIN_SHELL LOGIN_HOME HOME_SIZE UMASK
-# SHARED
+# Reads from the environment: NAME ADDRESS PREFIX STATE SYSTEM LOGIN LOGIN_ID LOGIN_SHELL LOGIN_HOME HOME_SIZE
+# SYSTEM_SIZE UMASK SHARED
 # Says on standard output: the pid by which this machine knows it, then "ready".
 set -eu
 shopt -s nullglob
@@ -22,7 +22,7 @@ system=${SYSTEM%/}
 layers=$STATE/layers
 root=$layers/root
 mkdir -p "$layers"
-mount -t tmpfs -o size=64m,mode=755 "$NAME" "$layers"
+mount -t tmpfs -o "size=$SYSTEM_SIZE,mode=755" "$NAME" "$layers"
 mkdir -p "$layers/work" "$layers/upper/usr" "$layers/upper/var" "$root"
 for path in "$system"/* "$system"/.[!.]* "$system"/usr/local "$system"/var/log "$system"/var/tmp; do
     path=${path#"$system"}

@@ -12,12 +12,17 @@ from .requirements import SYSTEM_PATH
 Subnet = ipaddress.IPv4Network
 
 
-def run_ip(*batch: str, check: bool = True) -> None:
-    """Run `ip` once on several command lines."""
-    argv = ["ip", "-batch", "-"] if check else ["ip", "-force", "-batch", "-"]
+def run_ip(*batch: str, check: bool = True, inside: int = 0) -> None:
+    """Run `ip` once on several command lines; `inside` the network namespace of that process, if given."""
+    argv = [*into(inside), "ip", *([] if check else ["-force"]), "-batch", "-"]
     done = subprocess.run(argv, input="\n".join(batch), env={"PATH": SYSTEM_PATH}, capture_output=True, text=True)
     if check and done.returncode != 0:
         raise RuntimeError(f"ip refused {batch}: {done.stderr.strip()}")
+
+
+def into(pid: int) -> list[str]:
+    """Return what leads a program of this machine into the network of process `pid`; a host need not have it."""
+    return ["nsenter", f"--target={pid}", "--net", "--"] if pid else []
 
 
 def ask_ip(*words: str) -> list[dict[str, object]]:
@@ -106,13 +111,21 @@ class Network:
         """Pull the cable to host `number`."""
         run_ip(f"link set {self.cable(number)} down")
 
-    def heal(self, number: int) -> None:
-        """Plug it in again."""
+    def heal(self, number: int, pid: int) -> None:
+        """Plug it in again, in the network namespace of process `pid`."""
         # Who asked in vain for its hardware address would ask again only after up to a second.
         run_ip(
             f"link set {self.cable(number)} up",
             f"neighbour flush to {self.address_of(number)} dev {self.bridge}",
         )
+        run_ip("neighbour flush dev eth0", inside=pid)
+
+    def filter(self, pid: int, rules: str) -> None:
+        """Apply packet filter rules in the network namespace of process `pid`."""
+        argv = [*into(pid), "nft", "-f", "-"]
+        done = subprocess.run(argv, input=rules, env={"PATH": SYSTEM_PATH}, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"nft refused: {done.stderr.strip()}")
 
     def close(self) -> None:
         """Remove the bridge and what cables are left."""

@@ -17,10 +17,11 @@ class HostOptions:
     """What a test may ask of a job host."""
 
     name: str = ""  # its ssh alias and host name; if not given, one that no other test process uses
-    system: str = ""  # a Debian release of systems.PACKAGES; if not given, this machine's own
+    system: str = ""  # a system of systems.PACKAGES; if not given, this machine's own
     login_shell: str = "/bin/bash"
     home: str = HOME  # its path, below /home
     home_size: str = "32m"  # the disk of /home, as tmpfs takes it
+    system_size: str = "64m"  # the disk of what the host writes elsewhere
     umask: int = 0o022
     sshd_config: Sequence[str] = ()  # lines; they win over ours
     key_options: str = ""  # what stands before the key in authorized_keys: 'restrict,command="…"'
@@ -51,6 +52,7 @@ def init_environment(
         "LOGIN_ID": str(USER_ID),
         "LOGIN_SHELL": options.login_shell,
         "HOME_SIZE": options.home_size,
+        "SYSTEM_SIZE": options.system_size,
         "UMASK": f"{options.umask:03o}",
         "SHARED": "\n".join(f"{here}\t{there}" for here, there in options.shared.items()),
     }

@@ -1,0 +1,6 @@
+"""Real batch systems for tests, on job hosts of their own: their commands work for the user there, jobs run as her."""
+
+from .daemon import Daemon, wait_for
+from .slurm import Accounting, Slurm
+
+__all__ = ["Accounting", "Daemon", "Slurm", "wait_for"]

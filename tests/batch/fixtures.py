@@ -1,0 +1,88 @@
+"""The fixtures of the batch systems: one of each for a test process, repaired and without jobs after each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+from hosts import JobHost, JobHosts, SystemUnavailable
+
+from . import slurm as slurm_
+from .slurm import Slurm
+
+MakeSlurmClusters = Callable[..., list[Slurm]]
+
+# Tests that share a batch system run in one test process: it starts once.
+GROUPS = {"slurm": "slurm", "slurm_clusters": "slurm", "make_slurm_clusters": "slurm"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of batch systems: -m 'not batch' leaves them out."""
+    for item in items:
+        groups = {GROUPS[name] for name in getattr(item, "fixturenames", ()) if name in GROUPS}
+        if groups:
+            item.add_marker(pytest.mark.batch)
+            item.add_marker(pytest.mark.xdist_group("-".join(sorted(groups))))
+
+
+def make_job_host(job_hosts: JobHosts, **options: Any) -> JobHost:
+    """Start a job host; the test is skipped where its system can't be had."""
+    try:
+        return job_hosts.make(**options)
+    except SystemUnavailable as why:
+        pytest.skip(str(why))
+
+
+def start_slurm(job_hosts: JobHosts, cluster: str, first: Slurm | None = None, **options: Any) -> Slurm:
+    """Start a cluster on a fresh job host; accounting is that of the `first` one."""
+    host = make_job_host(job_hosts, **{**slurm_.HOST, **options})
+    cluster_ = Slurm(host, cluster, first.accounting if first else None)
+    cluster_.start()
+    return cluster_
+
+
+@pytest.fixture(scope="session")
+def slurm_of_session(job_hosts: JobHosts) -> Slurm:
+    """Slurm cluster c1, for the fixtures below."""
+    return start_slurm(job_hosts, "c1")
+
+
+@pytest.fixture
+def slurm(slurm_of_session: Slurm) -> Iterator[Slurm]:
+    """A Slurm cluster named c1, with accounting."""
+    yield slurm_of_session
+    slurm_of_session.host.repair()
+    slurm_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def second_slurm_of_session(job_hosts: JobHosts, slurm_of_session: Slurm) -> Slurm:
+    """Slurm cluster c2, for the fixture below."""
+    return start_slurm(job_hosts, "c2", slurm_of_session)
+
+
+@pytest.fixture
+def slurm_clusters(slurm: Slurm, second_slurm_of_session: Slurm) -> Iterator[list[Slurm]]:
+    """Two Slurm clusters, c1 and c2, each on a job host with homes of its own; --clusters=c2 works on both hosts."""
+    yield [slurm, second_slurm_of_session]
+    slurm.host.repair()
+    slurm.repair()  # both need its accounting
+    second_slurm_of_session.host.repair()
+    second_slurm_of_session.repair()
+
+
+@pytest.fixture
+def make_slurm_clusters(job_hosts: JobHosts) -> Iterator[MakeSlurmClusters]:
+    """Start COUNT fresh clusters, c1, c2, …, on job hosts with options of hosts.HostOptions; they end with the test."""
+    made: list[Slurm] = []
+
+    def make(count: int, **options: object) -> list[Slurm]:
+        for number in range(1, count + 1):
+            made.append(start_slurm(job_hosts, f"c{number}", made[0] if made else None, **options))
+        return made
+
+    yield make
+    for cluster in made:
+        job_hosts.close_host(cluster.host)

@@ -1,0 +1,137 @@
+"""A real Slurm: controller, node and login are one job host; clusters share munge's key and one accounting database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from hosts import JobHost
+
+from .daemon import Daemon, listens, wait_for
+from .slurm_conf import slurm_conf, slurmdbd_conf
+
+# What a host for it must be asked for: MariaDB writes its log of 100 MB.
+HOST = {"system": "bookworm-slurm", "system_size": "256m"}
+DIRECTORIES = """
+install -d -o munge -g munge /run/munge /var/log/munge
+install -d -o slurm -g slurm /run/slurm /var/log/slurm /var/lib/slurm/slurmctld
+install -d -o mysql -g mysql /run/mysqld
+"""
+DATABASE = "CREATE DATABASE IF NOT EXISTS slurm; GRANT ALL ON slurm.* TO slurm@localhost IDENTIFIED VIA unix_socket"
+
+
+class Accounting:
+    """slurmdbd and its MariaDB."""
+
+    def __init__(self, host: JobHost) -> None:
+        """Take the job host that they run on."""
+        self.host = host
+        mariadb = "mariadbd --user=mysql --skip-networking --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=8M"
+        self.mariadb = Daemon(host, "mariadbd", mariadb)
+        self.slurmdbd = Daemon(host, "slurmdbd", "setpriv --reuid=slurm --regid=slurm --clear-groups slurmdbd -D")
+
+    def start(self) -> None:
+        """Start both, if they do not run; munged must."""
+        self.mariadb.start()
+        wait_for("MariaDB", lambda: self.host.run(["mariadb-admin", "ping"], user="root").returncode == 0)
+        self.host.run(["mariadb", "-e", DATABASE], user="root", check=True)
+        conf = slurmdbd_conf(self.host.name, self.host.address)
+        self.host.write_file("/etc/slurm/slurmdbd.conf", conf, 0o600, owner="root")
+        self.host.run(["chown", "slurm:", "/etc/slurm/slurmdbd.conf"], user="root", check=True)
+        self.slurmdbd.start()
+
+    def add(self, cluster: str) -> None:
+        """Let slurmdbd know a cluster."""
+        add = ["sacctmgr", "-i", "add", "cluster", cluster]
+        wait_for("slurmdbd", lambda: cluster in self.clusters() or self.host.run(add, user="root").returncode == 0)
+
+    def clusters(self) -> dict[str, str]:
+        """Return the port of each cluster's controller; 0 while none has come."""
+        rows = self.host.run(["sacctmgr", "-nP", "show", "cluster", "format=Cluster,ControlPort"], user="root").stdout
+        return dict(row.split("|")[:2] for row in rows.splitlines())
+
+
+class Slurm:
+    """One cluster."""
+
+    def __init__(self, host: JobHost, cluster: str = "c1", accounting: Accounting | None = None) -> None:
+        """Take the job host, and an accounting that runs; without one, it is started on this host."""
+        self.host = host
+        self.cluster = cluster
+        self.starts_accounting = accounting is None
+        self.accounting = accounting or Accounting(host)
+        self.munged = Daemon(host, "munged", "setpriv --reuid=munge --regid=munge --clear-groups munged --foreground")
+        controller = "setpriv --reuid=slurm --regid=slurm --clear-groups slurmctld -D"
+        self.slurmctld = Daemon(host, "slurmctld", controller)
+        self.slurmd = Daemon(host, "slurmd", "slurmd -D")
+
+    def start(self) -> None:
+        """Start all daemons that do not run, and wait until a job can be submitted and its accounting seen."""
+        self.host.run(["sh", "-ec", DIRECTORIES], user="root", check=True)
+        self.write_conf({})
+        # The other plugin wants cgroups mounted, with which a job host has nothing to do.
+        self.host.write_file("/etc/slurm/cgroup.conf", "CgroupPlugin=cgroup/v1\n", owner="root")
+        self.munged.start()
+        wait_for("munged", lambda: self.host.run(["munge", "-n"]).returncode == 0)
+        if self.starts_accounting:
+            self.accounting.start()
+        self.accounting.add(self.cluster)
+        self.slurmd.start()
+        self.start_controller()
+        wait_for("slurmctld's register", lambda: self.accounting.clusters()[self.cluster] != "0")
+
+    def write_conf(self, changes: Mapping[str, str]) -> None:
+        """Write slurm.conf, where everything of Slurm looks for it."""
+        text = slurm_conf(self.cluster, self.host.name, self.host.address, self.accounting.host.address, changes)
+        self.host.write_file("/etc/slurm/slurm.conf", text, owner="root")
+
+    def start_controller(self) -> None:
+        """Start the controller if it does not run, and wait until it answers and its node takes jobs."""
+        self.slurmctld.start()
+        # A client that is refused waits for seconds before it asks again.
+        wait_for("slurmctld", lambda: listens(self.host, 6817))
+        # The node, of which the controller knows only from before, is asked at once instead of some seconds later.
+        self.host.run(["scontrol", "reconfigure"], user="root", check=True)
+        states = ["sinfo", "--noheader", "--format=%T", "--partition=main"]
+        wait_for("Slurm's node", lambda: self.host.run(states).stdout.strip() in ("idle", "mixed", "allocated"))
+
+    @contextlib.contextmanager
+    def configured(self, **changes: str) -> Iterator[None]:
+        """Restart the controller with changes of slurm.conf, for a while: MinJobAge="2"."""
+        self.restart(changes)
+        try:
+            yield
+        finally:
+            self.restart({})
+
+    def forget(self) -> None:
+        """Restart the controller without its memory: no job is known, ids start over."""
+        self.slurmctld.stop()
+        self.host.as_root("rm -rf /var/lib/slurm/slurmctld/*")
+        self.start_controller()
+
+    def restart(self, changes: Mapping[str, str]) -> None:
+        """Restart the controller with changes of slurm.conf."""
+        self.slurmctld.stop()
+        self.write_conf(changes)
+        self.start_controller()
+
+    def cancel_all(self) -> None:
+        """End all jobs at once, and wait until none is left in the queue; their records stay for MinJobAge."""
+        mine = f"--user={self.host.user}"
+        self.host.run(["scancel", mine, "--state=RUNNING", "--full", "--signal=KILL"])
+        self.host.run(["scancel", mine], check=True)
+        queue = ["squeue", "--noheader", "--all"]
+        wait_for("an empty queue", lambda: self.host.run(queue, check=True).stdout == "")
+
+    def daemons(self) -> list[Daemon]:
+        """Return all daemons in the order in which they start."""
+        return [self.munged, self.accounting.mariadb, self.accounting.slurmdbd, self.slurmctld, self.slurmd]
+
+    def repair(self) -> None:
+        """Let all daemons run again, and no job be left."""
+        for daemon in self.daemons():
+            daemon.thaw()
+        if not all(daemon.pids() for daemon in self.daemons()):
+            self.start()
+        self.cancel_all()
