@@ -118,12 +118,25 @@ def from_json(fields: dict[str, Any], platform: Platform) -> Report | None:
 def not_told(job: str, platform: Platform, error: RemoteInstallError, number: int | None = None) -> Report:
     """A job of which nothing can be told now, and why."""
     what = "host unreachable: " if isinstance(error, (HostUnreachable, ConnectionLost, NoAnswer)) else ""
-    return Report(job, number, "unknown", platform.name, platform.hosts[0], reason=what + str(error), error=error)
+    runner = platform.job_runner.name
+    return Report(
+        job,
+        number,
+        "unknown",
+        platform.name,
+        platform.hosts[0],
+        reason=what + str(error),
+        job_runner=runner,
+        error=error,
+    )
 
 
 def submit_failed(job: str, platform: Platform, error: RemoteInstallError) -> Report:
     """A job that the host could not start; submitted again, it is the same try."""
-    return Report(job, None, "submit-failed", platform.name, platform.hosts[0], reason=str(error), error=error)
+    runner = platform.job_runner.name
+    return Report(
+        job, None, "submit-failed", platform.name, platform.hosts[0], reason=str(error), job_runner=runner, error=error
+    )
 
 
 def with_error(told: Report, error: RemoteInstallError) -> Report:

@@ -101,6 +101,11 @@ class JobDirectory(NamedTuple):
         return self._file(b"job.at")
 
     @property
+    def batch(self) -> bytes:
+        """What a batch system is given to start."""
+        return self._file(b"job.batch")
+
+    @property
     def reason(self) -> bytes:
         """Written by poll: why a job ended as it did, as its job runner says while it remembers."""
         return self._file(b"job.reason")

@@ -81,9 +81,9 @@ def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
     """
     if facts.exit_code is not None:
         ended = _ended(facts.exit_code)
-        told = TIME_LIMIT if facts.kill == TIME_LIMIT else facts.reason or answer.reason
+        told = facts.reason or answer.reason if facts.kill is None else facts.kill.replace(ASKED, "")
         return ended._replace(reason=told) if told and facts.exit_code else ended
-    if "SUBMIT_FAILED" in facts.submit:
+    if "SUBMIT_FAILED" in facts.submit and not facts.start:
         return Verdict("submit-failed", reason=facts.submit["SUBMIT_FAILED"])
     if answer.word == RUNNING:
         return Verdict("running" if facts.start else "submitted", reason=answer.reason)

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple
 from . import layout, status
 from .files import open_regular, write
 from .layout import JobDirectory
+from .runners.batch import Unsure
 from .runners.quoting import quoted
 from .runners.words import Job
 from .tries import Look, Looker, claim, find
@@ -101,14 +102,20 @@ def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapp
     """Submit, and write down what was: also of a submission that broke off before that was done."""
     tag = tag_of(request["uuid"], text(wanted, "job"), job.number)
     fields = runner.recover(tag) if os.path.lexists(job.script) else None
-    if fields is None:
-        fields = _submit(request, run_dir, wanted, job, wrapper, runner, tag)
-    written = {
-        "JOB_RUNNER": runner.name,
-        **fields,
-        "TAG": tag,
-        "SUBMITTED": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
+    try:
+        if fields is None:
+            fields = _submit(request, run_dir, wanted, job, wrapper, runner, tag)
+    except Unsure:
+        raise
+    except Refusal as refusal:
+        _write_down(job, runner, tag, {"SUBMIT_FAILED": " ".join(refusal.message.split())})
+        raise
+    _write_down(job, runner, tag, fields)
+
+
+def _write_down(job: JobDirectory, runner: Any, tag: str, fields: Dict[str, str]) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    written = {"JOB_RUNNER": runner.name, **fields, "TAG": tag, "SUBMITTED": now}
     write(job.submit, to_bytes("".join("%s=%s\n" % field for field in written.items())))
 
 

@@ -13,6 +13,7 @@ from .status import Answer, Facts, Verdict
 from .wire import Json, Refusal, to_bytes
 
 MAX_TRIES = 9999
+SOON = 1.0  # seconds between two questions to a batch system about a job that is ending
 
 
 class Look(NamedTuple):
@@ -24,10 +25,12 @@ class Look(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a job runner said, and who had gone through the start gate then."""
+    """What a job runner said, when (monotonic seconds), and what the job status files said then."""
 
     answer: Answer
+    at: float
     start: Optional[str]
+    exit_code: Optional[int]
 
 
 class Looker:
@@ -65,7 +68,7 @@ class Looker:
     def look_all(self, jobs: List[JobDirectory]) -> List[Look]:
         """One look at each, in their order."""
         facts = {job.path: status.read(job) for job in jobs}
-        open_ones = [job for job in jobs if job.path not in self._asked and self._is_open(facts[job.path])]
+        open_ones = [job for job in jobs if self._is_open(job, facts[job.path])]
         self._ask(open_ones, facts)
         for job in open_ones:
             if facts[job.path].exit_code is None:
@@ -83,19 +86,22 @@ class Looker:
         for job in jobs:
             with contextlib.suppress(OSError):
                 facts[job.path] = status.read(job)
-        unasked = [job for job in jobs if job.path in facts and job.path not in self._asked]
-        self._ask([job for job in unasked if self._is_open(facts[job.path])], facts)
+        self._ask([job for job in jobs if job.path in facts and self._is_open(job, facts[job.path])], facts)
 
     def submitted(self, job: JobDirectory) -> Look:
         """A job that was submitted just now: nobody need be asked."""
         facts = status.read(job)
         return Look(job, facts, status.judge(facts, Answer(status.QUEUED), 0.0))
 
-    def _is_open(self, facts: Facts) -> bool:
-        """Has the job runner anything to tell? Of a job that failed, why: as long as it remembers."""
+    def _is_open(self, job: JobDirectory, facts: Facts) -> bool:
+        """Is the job runner to be asked? Of a job that failed too, why: as long as it remembers."""
+        asked = self._asked.get(job.path)
         if facts.exit_code is None:
-            return True
-        return facts.exit_code != 0 and facts.reason is None and not self.runners.of(facts).of_processes
+            return asked is None
+        if facts.exit_code == 0 or facts.reason is not None or self.runners.of(facts).of_processes:
+            return False
+        # A live entry beats the exit record: the job may be started again. Most are gone after a moment.
+        return asked is None or asked.exit_code is None or time.monotonic() - asked.at > SOON
 
     def _ask(self, jobs: List[JobDirectory], facts: Dict[bytes, Facts]) -> None:
         by_runner: Dict[int, Tuple[Any, List[JobDirectory]]] = {}
@@ -104,7 +110,8 @@ class Looker:
             by_runner.setdefault(id(runner), (runner, []))[1].append(job)
         for runner, its in by_runner.values():
             for job, answer in zip(its, runner.ask([facts[job.path] for job in its])):
-                self._asked[job.path] = Asked(answer, facts[job.path].start)
+                seen = facts[job.path]
+                self._asked[job.path] = Asked(answer, time.monotonic(), seen.start, seen.exit_code)
                 if not runner.of_processes:
                     self._of_batch.add(job.path)
                 if facts[job.path].exit_code and answer.word == status.GONE:
@@ -118,7 +125,9 @@ class Looker:
         gone_for = 0.0
         if answer.word == status.GONE and facts.exit_code is None and (facts.start or facts.submit):
             gone_for = _gone_for(job)
-        return Look(job, facts, status.judge(facts, answer, gone_for))
+        alive = answer.word in (status.RUNNING, status.QUEUED)
+        seen = facts._replace(exit_code=None) if facts.exit_code and alive else facts
+        return Look(job, facts, status.judge(seen, answer, gone_for))
 
 
 def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:

@@ -3,14 +3,22 @@
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
+from ..files import write
 from ..layout import JobDirectory
 from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
 from ..wire import Refusal
 from . import commands
+from .quoting import quoted
 from .words import Job, Listed, Said, Settings
 
 GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writes through the start gate
+# What a command says when it does not know itself whether the job was submitted.
+UNSURE = re.compile(r"timed? ?out|unable to contact|connect|communicat|zero bytes|try again|not respond|is down", re.I)
 AT_ONCE = 500  # ids in one command
+
+
+class Unsure(Refusal):
+    """Nobody can tell whether a job was submitted."""
 
 
 class Batch:
@@ -34,6 +42,8 @@ class Batch:
         forbidden = [name for name in wanted.directives if name in self._module.FORBIDDEN]
         if forbidden:
             raise Refusal(7, "the directive %s can't be used here" % forbidden[0], "It would make it another job.")
+        # Not the job script itself: batch systems look for directives in all of it, also in the user's words (seen).
+        write(job.batch, b"#!/bin/sh\ncd %s && exec /bin/sh ./job\n" % quoted(job.path), executable=True)
         said = self._run(self._module.submit(wanted, self._settings), {**self._forward, **secrets}, job.path)
         number = self._module.parse_submit(said)
         if number:
@@ -42,7 +52,12 @@ class Batch:
         found = self.recover(wanted.tag)
         if found is not None:
             return found
-        raise Refusal(7, "%s: %s" % (self.name, commands.last_words(said)), "The words are the job runner's own.")
+        why = "%s: %s" % (self.name, commands.last_words(said))
+        if said.code == commands.TIMED_OUT or UNSURE.search(said.err):
+            raise Unsure(
+                7, why, "It may come into the queue all the same: the same command again does not start it twice."
+            )
+        raise Refusal(7, why, "The words are the job runner's own.")
 
     def recover(self, tag: str) -> Optional[Dict[str, str]]:
         """What is to be written down of a submission that was made before, found by its name; surplus ones are ended.

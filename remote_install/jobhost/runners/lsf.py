@@ -29,7 +29,7 @@ def submit(job: Job, _settings: Settings) -> List[str]:
     argv = ["bsub", "-rn", "-o", "job.log"]
     if job.time_limit:
         argv += ["-W", "%d" % -(-job.time_limit // 60)]
-    return argv + options(job.directives) + ["-J", job.tag, "/bin/sh", "./job"]
+    return argv + options(job.directives) + ["-J", job.tag, "/bin/sh", "./job.batch"]
 
 
 def parse_submit(said: Said) -> str:

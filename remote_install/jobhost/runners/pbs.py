@@ -27,7 +27,7 @@ def submit(job: Job, _settings: Settings) -> List[str]:
         argv += ["-l", "walltime=" + clock(job.time_limit)]
     if job.variables:
         argv += ["-v", ",".join(job.variables)]
-    return argv + options(job.directives) + ["-N", job.tag, "job"]
+    return argv + options(job.directives) + ["-N", job.tag, "job.batch"]
 
 
 def parse_submit(said: Said) -> str:

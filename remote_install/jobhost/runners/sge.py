@@ -14,13 +14,13 @@ FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b")
 
 
 def submit(job: Job, _settings: Settings) -> List[str]:
-    """argv. -C "": qsub looks for `#$` in all of a script, also in what the user's command holds. -r n: not rerun."""
+    """argv. -C "": no directives in the script. -r n: not rerun unless a directive says so."""
     argv = ["qsub", "-terse", "-C", "", "-cwd", "-S", "/bin/sh", "-r", "n", "-j", "y", "-o", "job.log"]
     if job.time_limit:
         argv += ["-l", "h_rt=%d" % job.time_limit]
     if job.variables:
         argv += ["-v", ",".join(job.variables)]
-    return argv + options(job.directives) + ["-N", job.tag, "job"]
+    return argv + options(job.directives) + ["-N", job.tag, "job.batch"]
 
 
 def parse_submit(said: Said) -> str:

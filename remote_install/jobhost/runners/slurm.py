@@ -35,7 +35,7 @@ def submit(job: Job, settings: Settings) -> List[str]:
     argv = ["sbatch", "--parsable", "--no-requeue", "--output=job.log", "--open-mode=append", "--export=ALL"]
     if job.time_limit:
         argv.append("--time=" + clock(job.time_limit))
-    return argv + options(job.directives) + ["--job-name=" + job.tag] + _cluster(settings) + ["job"]
+    return argv + options(job.directives) + ["--job-name=" + job.tag] + _cluster(settings) + ["job.batch"]
 
 
 def parse_submit(said: Said) -> str:
