@@ -62,4 +62,5 @@ def test_what_a_test_leaves_is_repaired(atd: Atd) -> None:
     atd.repair()
     assert atd.host.run(["atq"]).stdout == ""
     assert atd.host.processes() == []
-    wait_for("the job's end", lambda job=submit(atd, "true"): state(atd, job) == "", 20)
+    job = submit(atd, "true")
+    wait_for("the job's end", lambda: state(atd, job) == "", 20)
