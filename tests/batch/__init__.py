@@ -1,6 +1,8 @@
 """Real batch systems for tests, on job hosts of their own: their commands work for the user there, jobs run as her."""
 
+from .atd import Atd
 from .daemon import Daemon, wait_for
+from .gridengine import GridEngine
 from .slurm import Accounting, Slurm
 
-__all__ = ["Accounting", "Daemon", "Slurm", "wait_for"]
+__all__ = ["Accounting", "Atd", "Daemon", "GridEngine", "Slurm", "wait_for"]

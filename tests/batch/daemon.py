@@ -15,16 +15,29 @@ START = 'exec setsid sh -c "exec $1" >>"/var/log/$2.out" 2>&1 </dev/null &'
 class Daemon:
     """A daemon that can be told from all other processes of its host by how its arguments begin."""
 
-    def __init__(self, host: JobHost, name: str, line: str, pattern: str = "") -> None:
-        """Take the shell line that starts it, and what its arguments match; if not given, a program of that name."""
+    def __init__(self, host: JobHost, name: str, line: str, pattern: str = "", pid_file: str = "") -> None:
+        """Take the shell line that starts it, and how it is told from others.
+
+        pattern: what its arguments match; if not given, a program of that name. pid_file: where it writes its pid, for
+        one whose children look like itself.
+        """
         self.host = host
         self.name = name
         self.line = line
+        self.pid_file = pid_file
         self.pattern = re.compile(pattern or rf"(/\S*/)?{re.escape(name)}( |$)")
 
     def pids(self) -> list[int]:
         """Return the pids on the host of its processes."""
-        return [pid for pid, _, args, _ in self.host.all_processes() if self.pattern.match(args)]
+        pids = [pid for pid, _, args, _ in self.host.all_processes() if self.pattern.match(args)]
+        return [pid for pid in pids if pid in self.written_pids()] if self.pid_file else pids
+
+    def written_pids(self) -> list[int]:
+        """Return what its pid file says."""
+        try:
+            return [int(word) for word in self.host.read(self.pid_file).split()]
+        except FileNotFoundError:
+            return []
 
     def start(self) -> None:
         """Start it if it does not run; it may not listen yet."""

@@ -8,13 +8,23 @@ from typing import Any, Callable
 import pytest
 from hosts import JobHost, JobHosts, SystemUnavailable
 
+from . import atd as atd_
+from . import gridengine as gridengine_
 from . import slurm as slurm_
+from .atd import Atd
+from .gridengine import GridEngine
 from .slurm import Slurm
 
 MakeSlurmClusters = Callable[..., list[Slurm]]
 
 # Tests that share a batch system run in one test process: it starts once.
-GROUPS = {"slurm": "slurm", "slurm_clusters": "slurm", "make_slurm_clusters": "slurm"}
+GROUPS = {
+    "slurm": "slurm",
+    "slurm_clusters": "slurm",
+    "make_slurm_clusters": "slurm",
+    "atd": "atd",
+    "gridengine": "gridengine",
+}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,3 +96,35 @@ def make_slurm_clusters(job_hosts: JobHosts) -> Iterator[MakeSlurmClusters]:
     yield make
     for cluster in made:
         job_hosts.close_host(cluster.host)
+
+
+@pytest.fixture(scope="session")
+def atd_of_session(job_hosts: JobHosts) -> Atd:
+    """An atd, for the fixture below."""
+    system = Atd(make_job_host(job_hosts, **atd_.HOST))
+    system.start()
+    return system
+
+
+@pytest.fixture
+def atd(atd_of_session: Atd) -> Iterator[Atd]:
+    """A job host with at."""
+    yield atd_of_session
+    atd_of_session.host.repair()
+    atd_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def gridengine_of_session(job_hosts: JobHosts) -> GridEngine:
+    """A Grid Engine, for the fixture below."""
+    system = GridEngine(make_job_host(job_hosts, **gridengine_.HOST))
+    system.start()
+    return system
+
+
+@pytest.fixture
+def gridengine(gridengine_of_session: GridEngine) -> Iterator[GridEngine]:
+    """A job host with Grid Engine."""
+    yield gridengine_of_session
+    gridengine_of_session.host.repair()
+    gridengine_of_session.repair()

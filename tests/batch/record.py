@@ -13,10 +13,14 @@ from collections.abc import Callable
 
 from hosts import JobHosts
 
-from . import record_slurm
+from . import record_at, record_gridengine, record_slurm
 from .cases import CASES
 
-SYSTEMS: dict[str, Callable[[JobHosts], None]] = {"slurm": record_slurm.record}
+SYSTEMS: dict[str, Callable[[JobHosts], None]] = {
+    "at": record_at.record,
+    "gridengine": record_gridengine.record,
+    "slurm": record_slurm.record,
+}
 
 
 def main(systems: list[str]) -> None:

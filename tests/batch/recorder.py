@@ -21,9 +21,9 @@ class Recorder:
         host.write_file("ends", "#!/bin/sh\nexit 3\n", 0o755)
         host.write_file("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 300 &\nwait\nwait\n", 0o755)
 
-    def record(self, case: str, *argv: str) -> Case:
-        """Run a command as the user, and write down what it did."""
-        made = self.run(*argv)
+    def record(self, case: str, *argv: str, user: str = "") -> Case:
+        """Run a command as the user, or another one, and write down what it did."""
+        made = self.run(*argv, user=user)
         write_case(self.system, case, made)
         return made
 
