@@ -11,9 +11,8 @@ import pytest
 from end_to_end.client import Client
 from hosts import JobHost
 
-# Runner -> the fixture of its batch system (tests/batch), and what it is called in hosts.yaml.
-SYSTEMS = {"background": "job_host", "slurm": "slurm"}
-YAML = {"background": "background", "slurm": "slurm"}
+# Runner, as hosts.yaml calls it -> the fixture of its batch system (tests/batch).
+SYSTEMS = {"background": "job_host", "at": "atd", "slurm": "slurm", "sge": "gridengine"}
 
 
 @dataclass
@@ -34,7 +33,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     system = request.getfixturevalue(SYSTEMS[request.param])
     host = system if isinstance(system, JobHost) else system.host
     client = Client(tmp_path, host)
-    client.prepare(f"    job_runner: {YAML[request.param]}\n    polling: {{first: 0.2, max: 2}}\n")
+    client.prepare(f"    job_runner: {request.param}\n    polling: {{first: 0.2, max: 2}}\n")
     yield Place(request.param, client, system)
     assert client.leftovers() == []
     client.wait_for_logouts()

@@ -205,8 +205,10 @@ def test_the_tag_names_run_job_and_try(uuid: str, name: str, number: int, tag: s
 
 def test_the_tag_is_seen_by_ps(run: bytes) -> None:
     look = submit(run, T1, "sleep", "60")
-    pid = look.facts.submit["JOB_ID"]
-    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2] == b"remote-install.0123456789ab.a.01"
+    cmdline = Path(f"/proc/{look.facts.submit['JOB_ID']}/cmdline")
+    while not cmdline.read_bytes():  # a program that was started just now: the kernel sets its arguments last
+        assert cmdline.exists()
+    assert cmdline.read_bytes().split(b"\0")[2] == b"remote-install.0123456789ab.a.01"
 
 
 def test_the_script_is_exactly_this() -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Dict, List, Optional
 from xml.etree import ElementTree
 
-from ..status import QUEUED, RUNNING
+from ..status import GONE, QUEUED, RUNNING
 from .words import Job, Listed, Said, Settings, options
 
 NAME = "sge"
@@ -65,7 +65,9 @@ def _text(entry: ElementTree.Element, name: str) -> str:
 
 
 def _word(state: str) -> "tuple[str, str]":
-    """qstat(1): a state holds several letters; q and w: waiting, h: held, E: in error, and never to start."""
+    """qstat(1): a state holds several letters; q and w: waiting, h: held, z: ended, E: in error, and never to start."""
+    if "z" in state:
+        return GONE, ""
     if "E" in state:
         return QUEUED, "in error state (%s): qstat -j tells why" % state
     return (QUEUED, "held" if "h" in state else "") if "q" in state or "w" in state else (RUNNING, "")

@@ -1,0 +1,153 @@
+"""What batch systems are told, and what is made of what they say: recorded from real ones in tests/cases."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+from batch.cases import names_of, read_case
+
+from remote_install.jobhost.runners import commands
+from remote_install.jobhost.runners.words import Job, Said, Settings
+from remote_install.jobhost.status import GONE, QUEUED, RUNNING
+
+ME = Settings("alice")
+JOB = Job("remote-install.ab.train.01", 5400, {"--account": "climate", "-l": "mem=1G", "--exclusive": ""}, ["KEY"])
+MODULES = {
+    name: importlib.import_module(f"remote_install.jobhost.runners.{name}") for name in ("slurm", "pbs", "sge", "lsf")
+}
+SYSTEM = {"slurm": "slurm", "sge": "gridengine"}
+
+ARGV = {
+    "slurm": "sbatch --parsable --no-requeue --output=job.log --open-mode=append --export=ALL --time=1:30:00 "
+    "--account=climate -l mem=1G --exclusive --job-name=remote-install.ab.train.01 job.batch",
+    "pbs": "qsub -r n -j oe -o job.log -l walltime=1:30:00 -v KEY --account=climate -l mem=1G --exclusive "
+    "-N remote-install.ab.train.01 job.batch",
+    "sge": "qsub -terse -C  -cwd -S /bin/sh -r n -j y -o job.log -l h_rt=5400 -v KEY --account=climate -l mem=1G "
+    "--exclusive -N remote-install.ab.train.01 job.batch",
+    "lsf": "bsub -rn -o job.log -W 90 --account=climate -l mem=1G --exclusive -J remote-install.ab.train.01 /bin/sh "
+    "./job.batch",
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_submission_is_exactly_this(name: str) -> None:
+    assert " ".join(MODULES[name].submit(JOB, ME)) == ARGV[name]
+
+
+def test_each_cluster_is_named_on_every_call() -> None:
+    slurm, c2 = MODULES["slurm"], Settings("alice", "c2")
+    for argv in (slurm.submit(JOB, c2), slurm.listing(None, c2), slurm.kill(["12"], c2)):
+        assert "--clusters=c2" in argv
+
+
+def said(system: str, name: str) -> Said:
+    case = read_case(system, name)
+    return Said(case.exit_code, case.out, case.err)
+
+
+CASES = [(name, case) for name, system in SYSTEM.items() for case in names_of(system)]
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, case in CASES if case.startswith("submit")])
+def test_a_submission_has_an_id_only_if_it_was_made(name: str, case: str) -> None:
+    heard = said(SYSTEM[name], case)
+    argv = read_case(SYSTEM[name], case).argv
+    terse = "--parsable" in argv or "-terse" in argv
+    found = MODULES[name].parse_submit(heard)
+    if terse:
+        assert found.isdigit() == (heard.code == 0), heard
+    elif heard.code != 0:
+        assert found == ""
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, case in CASES if case.startswith("list")])
+def test_who_could_not_be_asked_has_said_nothing(name: str, case: str) -> None:
+    heard = said(SYSTEM[name], case)
+    found: dict[str, Any] | None = MODULES[name].parse_listing(heard, ME)
+    assert (found is None) == (heard.code != 0), heard
+    for number, entry in (found or {}).items():
+        assert number[0].isdigit()
+        assert entry.name.endswith(".train.01")
+        assert entry.word in (QUEUED, RUNNING, GONE)
+
+
+def words(name: str, case: str) -> dict[str, tuple[str, str]]:
+    found = MODULES[name].parse_listing(said(SYSTEM[name], case), ME)
+    return {number: (entry.word, entry.reason) for number, entry in found.items()}
+
+
+def test_slurm_states_as_recorded() -> None:
+    alive = words("slurm", "list-alive")
+    assert alive["10"] == (QUEUED, "BeginTime")
+    assert alive["9"] == (QUEUED, "JobHeldUser")
+    assert alive["7"] == (RUNNING, "")
+    assert alive["1"] == (GONE, "cancelled")
+    assert "time limit" in {reason for _, reason in words("slurm", "list-ended").values()}
+
+
+def test_grid_engine_states_as_recorded() -> None:
+    alive = words("sge", "list-alive")
+    assert alive["11"] == (RUNNING, "")
+    assert set(words("sge", "list-all-ended").values()) <= {(GONE, "")}
+    assert words("sge", "list-nothing") == {}
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "code", "expected"),
+    [
+        ("", "qstat: Unknown Job Id 12.host\n", 153, {}),
+        ("", "", 153, {}),  # Torque's over Slurm
+        ("", "qstat: 12.host Job has finished, use -x or -H to obtain historical job information\n", 35, {}),
+        ("", "Connection refused\nqstat: cannot connect to server host (errno=15010)\n", 111, None),
+        ("", "qstat: Unknown Job Id 1\nqstat: End of File\n", 153, None),
+        ("Job Id: 1.h\n    Job_Name = t\n    job_state = R\n\n", "qstat: Unknown Job Id 2.h\n", 153, {"1.h": RUNNING}),
+        (
+            "Job Id: 1.h\n    Job_Name = t\n    job_state = H\n    Variable_List = A=b,\n\tB=c\n\n",
+            "",
+            0,
+            {"1.h": QUEUED},
+        ),
+        ("Job Id: 1.h\n    Job_Name = t\n    job_state = F\n\n", "", 0, {"1.h": GONE}),
+    ],
+)
+def test_what_qstat_says(out: str, err: str, code: int, expected: dict[str, str] | None) -> None:
+    found = MODULES["pbs"].parse_listing(Said(code, out, err), ME)
+    assert (None if found is None else {number: entry.word for number, entry in found.items()}) == expected
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "code", "expected"),
+    [
+        ("", "No job found\n", 255, {}),
+        ("", "No unfinished job found\n", 255, {}),
+        ("", "LSF is down. Please wait ...\n", 255, None),
+        (
+            "1|PEND|-|t\n2|RUN|-|t\n3|EXIT|TERM_MEMLIMIT: job killed|t\n",
+            "",
+            0,
+            {"1": "queued", "2": "running", "3": "gone"},
+        ),
+    ],
+)
+def test_what_bjobs_says(out: str, err: str, code: int, expected: dict[str, str] | None) -> None:
+    found = MODULES["lsf"].parse_listing(Said(code, out, err), ME)
+    assert (None if found is None else {number: entry.word for number, entry in found.items()}) == expected
+
+
+def test_a_command_that_does_not_answer_is_ended_with_all_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "SECONDS", 0.3)
+    told = commands.run(["sh", "-c", "sleep 60 & sleep 60"], commands.clean((), {}))
+    assert (told.code, told.err) == (commands.TIMED_OUT, "sh did not answer within 0 s")
+    assert commands.run(["no-such-command"], {}).err == "there is no no-such-command here"
+
+
+def test_commands_see_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_ACCOUNT", "evil")
+    monkeypatch.setenv("SLURM_CONF", "/etc/x")
+    told = commands.run(["env"], commands.clean(("SLURM_CONF",), {"MORE": "a\udcff\nb"}))
+    assert "SBATCH_ACCOUNT" not in told.out
+    assert "SLURM_CONF=/etc/x\n" in told.out
+    assert "MORE=a\udcff\nb\n" in told.out
+    assert "HOME=" in told.out
