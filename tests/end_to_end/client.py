@@ -44,6 +44,7 @@ class Client:
     folder: Path
     host: JobHost
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    python_path: tuple[str, ...] = ()  # where Python looks for modules before it looks here
 
     @property
     def run_directory(self) -> Path:
@@ -91,7 +92,8 @@ class Client:
 
     def environment(self) -> dict[str, str]:
         root = str(Path(__file__).parents[2])
-        mine = {MARK: self.mark, "PYTHONPATH": root, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
+        path = ":".join((*self.python_path, root))
+        mine = {MARK: self.mark, "PYTHONPATH": path, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
         return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
 
     def wait_for_logouts(self) -> None:

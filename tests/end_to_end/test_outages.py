@@ -84,6 +84,53 @@ def test_the_driver_is_ended_and_started_again(client: Client, number: signal.Si
     _wait_until_gone(client)
 
 
+THREE_JOBS = """
+jobs:
+  good: {platform: hpc, command: "echo x >>good; until test -e go; do sleep 0.05; done; echo told"}
+  bad: {platform: hpc, command: "echo x >>bad; until test -e go; do sleep 0.05; done; exit 3"}
+  struck: {platform: hpc, command: "echo x >>struck; until test -e go; do sleep 0.05; done; kill -9 $$"}
+"""
+
+
+def test_jobs_that_end_without_a_driver_while_their_host_is_unreachable(client: Client) -> None:
+    client.write("run.yaml", THREE_JOBS)
+    assert client("install", "demo", "-p", "hpc").code == 0
+    process = client.start("run", "demo")
+    wait_for(client, "test -s good -a -s bad -a -s struck")
+    process.kill()
+    process.communicate(timeout=30)
+    client.host.cut()
+    client.host.run(["touch", f"{client.there}/go"], check=True)
+    wait_for(client, "test $(cat log/job/*/01/job.status | grep -c EXIT) = 3")
+    unreachable = client("run", "demo", "--json")
+    assert (unreachable.code, {job["state"] for job in unreachable.json["jobs"]}) == (4, {"unknown"})
+    client.host.heal()
+    done = client("run", "demo", "--json")
+    told = [(job["job"], job["try"], job["state"], job["exit_code"]) for job in done.json["jobs"]]
+    assert told == [("good", 1, "succeeded", 0), ("bad", 1, "failed", 3), ("struck", 1, "killed", 137)]
+    assert done.code == 1
+    assert "good| told" in done.err
+    assert (client.run_directory / "log/job/good/01/job.out").read_text() == "told\n"
+    assert [client.host.read(f"{client.there}/{name}") for name in ("good", "bad", "struck")] == ["x\n"] * 3
+    _wait_until_gone(client)
+
+
+def test_a_job_whose_host_was_rebooted_is_lost_and_not_started_again(client: Client) -> None:
+    words = ["-p", "hpc", "--json", "--", "sh", "-c", "echo x >>starts; sleep 60"]
+    assert client("submit", "demo", *words).code == 0
+    wait_for(client, "test -s starts")
+    client.host.reboot()
+    early = client("submit", "demo", *words)
+    assert (early.code, early.job["state"]) == (0, "unknown")
+    assert early.job["reason"].startswith("host rebooted")
+    # The clock passes: what was written down then is two minutes old now.
+    gone = f"{client.there}/log/job/job/01/job.gone"
+    client.host.write_file(gone, f"{float(client.host.read(gone)) - 121}\n")
+    late = client("run", "demo", *words)
+    assert (late.code, late.job["try"], late.job["state"], late.job["reason"]) == (1, 1, "lost", "host rebooted")
+    assert client.host.read(f"{client.there}/starts") == "x\n"
+
+
 def _wait_until_gone(client: Client) -> None:
     """What a driver killed with -9 left behind ends by itself: its ssh writes to nobody."""
     until = time.monotonic() + 20
