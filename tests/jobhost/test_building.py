@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import signal
@@ -68,16 +67,20 @@ class Ends:
         self.out, self.its_out = os.pipe()
         monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: self.its_in))
         monkeypatch.setattr("sys.stdout", SimpleNamespace(fileno=lambda: self.its_out))
+        self.open = {self.its_in, self.in_, self.out, self.its_out}
         self.client = wire.Client()
+
+    def close(self, end: int) -> None:
+        self.open.remove(end)
+        os.close(end)
 
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
     found = Ends(monkeypatch)
     yield found
-    for end in (found.its_in, found.in_, found.out, found.its_out):
-        with contextlib.suppress(OSError):
-            os.close(end)
+    for end in found.open:
+        os.close(end)
 
 
 def test_what_can_not_be_said_at_once_is_not_said(ends: Ends) -> None:
@@ -111,7 +114,7 @@ def test_a_request_that_comes_meanwhile_is_heard_later(ends: Ends) -> None:
 
 @pytest.mark.parametrize("end", ["in_", "out"])
 def test_who_goes_away_is_noticed_at_once(ends: Ends, end: str) -> None:
-    os.close(getattr(ends, end))
+    ends.close(getattr(ends, end))
     with pytest.raises(BrokenPipeError):
         ends.client.attend(60.0, None, to_say=False)
 
