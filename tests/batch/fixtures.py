@@ -10,9 +10,11 @@ from hosts import JobHost, JobHosts, SystemUnavailable
 
 from . import atd as atd_
 from . import gridengine as gridengine_
+from . import oar as oar_
 from . import slurm as slurm_
 from .atd import Atd
 from .gridengine import GridEngine
+from .oar import Oar
 from .slurm import Accounting, Slurm
 
 MakeSlurmClusters = Callable[..., list[Slurm]]
@@ -25,6 +27,7 @@ GROUPS = {
     "atd": "atd",
     "gridengine": "gridengine",
     "torque": "torque",
+    "oar": "oar",
 }
 
 
@@ -145,3 +148,19 @@ def torque(torque_of_session: Slurm) -> Iterator[Slurm]:
     yield torque_of_session
     torque_of_session.host.repair()
     torque_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def oar_of_session(job_hosts: JobHosts) -> Oar:
+    """An OAR, for the fixture below."""
+    system = Oar(make_job_host(job_hosts, **oar_.HOST))
+    system.start()
+    return system
+
+
+@pytest.fixture
+def oar(oar_of_session: Oar) -> Iterator[Oar]:
+    """A job host with OAR."""
+    yield oar_of_session
+    oar_of_session.host.repair()
+    oar_of_session.repair()

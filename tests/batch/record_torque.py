@@ -57,9 +57,8 @@ def record_submit(user: Recorder) -> None:
 
 def record_states(user: Recorder) -> None:
     """Jobs in all states that can be had."""
-    running, suspended, failed, cancelled, timed_out = (
-        submit(user, job) for job in ["job"] * 2 + ["ends"] + ["job"] * 2
-    )
+    running, suspended, cancelled, timed_out = (submit(user) for _ in range(4))
+    failed = submit(user, "ends")
     for job in (running, suspended, cancelled, timed_out):
         wait(user, job, "R")
     user.run("scontrol", "suspend", suspended, user="root")
