@@ -3,6 +3,7 @@
 from .atd import Atd
 from .daemon import Daemon, wait_for
 from .gridengine import GridEngine
+from .oar import Oar
 from .slurm import Accounting, Slurm
 
-__all__ = ["Accounting", "Atd", "Daemon", "GridEngine", "Slurm", "wait_for"]
+__all__ = ["Accounting", "Atd", "Daemon", "GridEngine", "Oar", "Slurm", "wait_for"]

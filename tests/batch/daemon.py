@@ -15,7 +15,9 @@ START = 'exec setsid sh -c "exec $1" >>"/var/log/$2.out" 2>&1 </dev/null &'
 class Daemon:
     """A daemon that can be told from all other processes of its host by how its arguments begin."""
 
-    def __init__(self, host: JobHost, name: str, line: str, pattern: str = "", pid_file: str = "") -> None:
+    def __init__(
+        self, host: JobHost, name: str, line: str, pattern: str = "", *, pid_file: str = "", stop_signal: str = "TERM"
+    ) -> None:
         """Take the shell line that starts it, and how it is told from others.
 
         pattern: what its arguments match; if not given, a program of that name. pid_file: where it writes its pid, for
@@ -25,6 +27,7 @@ class Daemon:
         self.name = name
         self.line = line
         self.pid_file = pid_file
+        self.stop_signal = stop_signal
         self.pattern = re.compile(pattern or rf"(/\S*/)?{re.escape(name)}( |$)")
 
     def pids(self) -> list[int]:
@@ -47,7 +50,7 @@ class Daemon:
     def stop(self) -> None:
         """End it in good order, and wait for that."""
         self.thaw()
-        self.end("TERM")
+        self.end(self.stop_signal)
 
     def kill(self) -> None:
         """End it with SIGKILL."""

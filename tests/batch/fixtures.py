@@ -10,10 +10,12 @@ from hosts import JobHost, JobHosts, SystemUnavailable
 
 from . import atd as atd_
 from . import gridengine as gridengine_
+from . import oar as oar_
 from . import slurm as slurm_
 from .atd import Atd
 from .gridengine import GridEngine
-from .slurm import Slurm
+from .oar import Oar
+from .slurm import Accounting, Slurm
 
 MakeSlurmClusters = Callable[..., list[Slurm]]
 
@@ -24,6 +26,8 @@ GROUPS = {
     "make_slurm_clusters": "slurm",
     "atd": "atd",
     "gridengine": "gridengine",
+    "torque": "torque",
+    "oar": "oar",
 }
 
 
@@ -48,7 +52,7 @@ def make_job_host(job_hosts: JobHosts, **options: Any) -> JobHost:
 def start_slurm(job_hosts: JobHosts, cluster: str, first: Slurm | None = None, **options: Any) -> Slurm:
     """Start a cluster on a fresh job host; accounting is that of the `first` one."""
     host = make_job_host(job_hosts, **{**slurm_.HOST, **options})
-    cluster_ = Slurm(host, cluster, first.accounting if first else None)
+    cluster_ = Slurm(host, cluster, first.accounting if first else Accounting(host))
     cluster_.start()
     return cluster_
 
@@ -128,3 +132,35 @@ def gridengine(gridengine_of_session: GridEngine) -> Iterator[GridEngine]:
     yield gridengine_of_session
     gridengine_of_session.host.repair()
     gridengine_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def torque_of_session(job_hosts: JobHosts) -> Slurm:
+    """A Slurm with Torque's commands, for the fixture below."""
+    system = Slurm(make_job_host(job_hosts, **slurm_.TORQUE_HOST))
+    system.start()
+    return system
+
+
+@pytest.fixture
+def torque(torque_of_session: Slurm) -> Iterator[Slurm]:
+    """A job host with Torque's qsub, qstat and qdel, behind which is a Slurm without accounting."""
+    yield torque_of_session
+    torque_of_session.host.repair()
+    torque_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def oar_of_session(job_hosts: JobHosts) -> Oar:
+    """An OAR, for the fixture below."""
+    system = Oar(make_job_host(job_hosts, **oar_.HOST))
+    system.start()
+    return system
+
+
+@pytest.fixture
+def oar(oar_of_session: Oar) -> Iterator[Oar]:
+    """A job host with OAR."""
+    yield oar_of_session
+    oar_of_session.host.repair()
+    oar_of_session.repair()

@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 from hosts import JobHosts
 
-from . import record_at, record_gridengine, record_slurm
+from . import record_at, record_gridengine, record_slurm, record_torque
 from .cases import CASES
 
 SYSTEMS: dict[str, Callable[[JobHosts], None]] = {
     "at": record_at.record,
     "gridengine": record_gridengine.record,
     "slurm": record_slurm.record,
+    "torque": record_torque.record,
 }
 
 

@@ -6,7 +6,7 @@ from hosts import JobHosts
 
 from .daemon import wait_for
 from .recorder import TAG, Recorder
-from .slurm import HOST, Slurm
+from .slurm import HOST, Accounting, Slurm
 
 LIST = ("squeue", "--noheader", "--me", "--states=all", "--format=%i|%T|%r|%j")
 SACCT = ("sacct", "-n", "-X", "-P", "-o", "JobID,State,JobName", "-j")
@@ -30,9 +30,11 @@ class SlurmRecorder(Recorder):
 
 def record(job_hosts: JobHosts) -> None:
     """Record all cases."""
-    first = Slurm(job_hosts.make(name="login1", **HOST), "c1")
+    host = job_hosts.make(name="login1", **HOST)
+    accounting = Accounting(host)
+    first = Slurm(host, "c1", accounting)
     first.start()
-    second = Slurm(job_hosts.make(name="login2", **HOST), "c2", first.accounting)
+    second = Slurm(job_hosts.make(name="login2", **HOST), "c2", accounting)
     second.start()
     user = SlurmRecorder("slurm", first.host)
     user.record("list-nothing", *LIST)
@@ -45,7 +47,7 @@ def record(job_hosts: JobHosts) -> None:
     record_questions(user)
     record_cancel(user)
     first.cancel_all()
-    record_faults(user, first, second)
+    record_faults(user, first, second, accounting)
 
 
 def record_submit(user: SlurmRecorder) -> None:
@@ -175,7 +177,7 @@ def record_cancel(user: SlurmRecorder) -> None:
     user.run("scancel", roots, user="root")
 
 
-def record_faults(user: SlurmRecorder, first: Slurm, second: Slurm) -> None:
+def record_faults(user: SlurmRecorder, first: Slurm, second: Slurm, accounting: Accounting) -> None:
     """Daemons that are down, or answer no more."""
     job = user.submit("job")
     user.wait(job, "RUNNING")
@@ -183,10 +185,10 @@ def record_faults(user: SlurmRecorder, first: Slurm, second: Slurm) -> None:
     user.record("list-clusters-one-down", *LIST, "--clusters=c1,c2")
     user.record("list-cluster-down", *LIST, "--clusters=c2")
     user.record("submit-cluster-down", "sbatch", "--clusters=c2", f"--job-name={TAG}", "job")
-    first.accounting.slurmdbd.stop()
+    accounting.slurmdbd.stop()
     user.record("sacct-slurmdbd-down", *SACCT, job)
     user.record("list-cluster-slurmdbd-down", *LIST, "--clusters=c2")
-    first.accounting.start()
+    accounting.start()
     for name, begin, end in [
         ("slurmctld-down", first.slurmctld.stop, first.start_controller),
         ("slurmctld-frozen", first.slurmctld.freeze, first.slurmctld.thaw),

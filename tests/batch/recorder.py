@@ -29,5 +29,6 @@ class Recorder:
 
     def run(self, *argv: str, user: str = "") -> Case:
         """Run a command, and write down nothing."""
-        done = self.host.run(list(argv), user=user or self.host.user, timeout=150)
+        # Every shell sets PWD, and oarsub believes it.
+        done = self.host.run(argv, user=user or self.host.user, env={"PWD": self.host.home}, timeout=150)
         return Case(argv, done.returncode, done.stdout, done.stderr)

@@ -12,10 +12,11 @@ from .slurm_conf import slurm_conf, slurmdbd_conf
 
 # What a host for it must be asked for: MariaDB writes its log of 100 MB.
 HOST = {"system": "bookworm-slurm", "system_size": "256m"}
+# With qsub, qstat and qdel in front, as Torque has them, and no accounting.
+TORQUE_HOST = {"system": "bookworm-torque"}
 DIRECTORIES = """
 install -d -o munge -g munge /run/munge /var/log/munge
 install -d -o slurm -g slurm /run/slurm /var/log/slurm /var/lib/slurm/slurmctld
-install -d -o mysql -g mysql /run/mysqld
 """
 DATABASE = "CREATE DATABASE IF NOT EXISTS slurm; GRANT ALL ON slurm.* TO slurm@localhost IDENTIFIED VIA unix_socket"
 
@@ -32,6 +33,7 @@ class Accounting:
 
     def start(self) -> None:
         """Start both, if they do not run; munged must."""
+        self.host.run(["install", "-d", "-o", "mysql", "/run/mysqld"], user="root", check=True)
         self.mariadb.start()
         wait_for("MariaDB", lambda: self.host.run(["mariadb-admin", "ping"], user="root").returncode == 0)
         self.host.run(["mariadb", "-e", DATABASE], user="root", check=True)
@@ -45,6 +47,10 @@ class Accounting:
         add = ["sacctmgr", "-i", "add", "cluster", cluster]
         wait_for("slurmdbd", lambda: cluster in self.clusters() or self.host.run(add, user="root").returncode == 0)
 
+    def wait_for_controller(self, cluster: str) -> None:
+        """Wait until a cluster's controller has come, so that the cluster can be asked by its name."""
+        wait_for(f"the controller of {cluster}", lambda: self.clusters()[cluster] != "0")
+
     def clusters(self) -> dict[str, str]:
         """Return the port of each cluster's controller; 0 while none has come."""
         rows = self.host.run(["sacctmgr", "-nP", "show", "cluster", "format=Cluster,ControlPort"], user="root").stdout
@@ -55,11 +61,10 @@ class Slurm:
     """One cluster."""
 
     def __init__(self, host: JobHost, cluster: str = "c1", accounting: Accounting | None = None) -> None:
-        """Take the job host, and an accounting that runs; without one, it is started on this host."""
+        """Take the job host, and the accounting, if there shall be one; it is started with the cluster on its host."""
         self.host = host
         self.cluster = cluster
-        self.starts_accounting = accounting is None
-        self.accounting = accounting or Accounting(host)
+        self.accounting = accounting
         self.munged = Daemon(host, "munged", "setpriv --reuid=munge --regid=munge --clear-groups munged --foreground")
         controller = "setpriv --reuid=slurm --regid=slurm --clear-groups slurmctld -D"
         self.slurmctld = Daemon(host, "slurmctld", controller)
@@ -73,16 +78,19 @@ class Slurm:
         self.host.write_file("/etc/slurm/cgroup.conf", "CgroupPlugin=cgroup/v1\n", owner="root")
         self.munged.start()
         wait_for("munged", lambda: self.host.run(["munge", "-n"]).returncode == 0)
-        if self.starts_accounting:
-            self.accounting.start()
-        self.accounting.add(self.cluster)
+        if self.accounting is not None:
+            if self.accounting.host is self.host:
+                self.accounting.start()
+            self.accounting.add(self.cluster)
         self.slurmd.start()
         self.start_controller()
-        wait_for("slurmctld's register", lambda: self.accounting.clusters()[self.cluster] != "0")
+        if self.accounting is not None:
+            self.accounting.wait_for_controller(self.cluster)
 
     def write_conf(self, changes: Mapping[str, str]) -> None:
         """Write slurm.conf, where everything of Slurm looks for it."""
-        text = slurm_conf(self.cluster, self.host.name, self.host.address, self.accounting.host.address, changes)
+        slurmdbd = self.accounting.host.address if self.accounting else ""
+        text = slurm_conf(self.cluster, self.host.name, self.host.address, slurmdbd, changes)
         self.host.write_file("/etc/slurm/slurm.conf", text, owner="root")
 
     def start_controller(self) -> None:
@@ -126,7 +134,8 @@ class Slurm:
 
     def daemons(self) -> list[Daemon]:
         """Return all daemons in the order in which they start."""
-        return [self.munged, self.accounting.mariadb, self.accounting.slurmdbd, self.slurmctld, self.slurmd]
+        accounting = [self.accounting.mariadb, self.accounting.slurmdbd] if self.accounting else []
+        return [self.munged, *accounting, self.slurmctld, self.slurmd]
 
     def repair(self) -> None:
         """Let all daemons run again, and no job be left."""

@@ -40,20 +40,23 @@ PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
-def slurm_conf(cluster: str, host: str, address: str, accounting: str, changes: Mapping[str, str]) -> str:
+def slurm_conf(cluster: str, host: str, address: str, slurmdbd: str, changes: Mapping[str, str]) -> str:
     """Return slurm.conf.
 
-    host, address: of the job host. accounting: the address where slurmdbd listens. changes: win over all settings.
+    host, address: of the job host. slurmdbd: the address where it listens, "" for no accounting. changes: win over all.
     """
+    accounting = {
+        "AccountingStorageType": f"accounting_storage/{'slurmdbd' if slurmdbd else 'none'}",
+        "AccountingStorageHost": slurmdbd,
+    }
     settings = {
         "ClusterName": cluster,
         "SlurmctldHost": f"{host}({address})",
         **SETTINGS,
-        "AccountingStorageType": "accounting_storage/slurmdbd",
-        "AccountingStorageHost": accounting,
+        **accounting,
         **changes,
     }
-    lines = [f"{name}={value}" for name, value in settings.items()]
+    lines = [f"{name}={value}" for name, value in settings.items() if value]
     lines.append(f"NodeName={host} NodeAddr={address} CPUs={CPUS} RealMemory=4000 State=UNKNOWN")
     return "\n".join(lines) + "\n" + PARTITIONS
 
