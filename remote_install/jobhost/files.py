@@ -9,14 +9,15 @@ import time
 from typing import IO
 
 
-def write(path: bytes, data: bytes, durable: bool = False, executable: bool = False) -> None:
-    """`data` to `path`, whole or not at all. durable: on the disk before this returns. Raises OSError."""
+def write(path: bytes, data: bytes, durable: bool = False, mode: int = 0o666) -> None:
+    """`data` to `path`, whole or not at all. durable: on the disk before this returns. mode: less the umask.
+
+    Raises OSError.
+    """
     part = path + b".part-%d-%s" % (os.getpid(), secrets.token_hex(4).encode())  # two hosts may share the disk
     try:
-        with open(part, "wb") as file:
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
-            if executable:
-                os.fchmod(file.fileno(), 0o755)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -53,6 +53,8 @@ _ri_end_watcher() {
 
 # exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
 (
+    [ ! -f job.secrets ] || . ./job.secrets
+    rm -f job.secrets
     cd "$REMOTE_INSTALL_RUN_DIR" || exit 125
     PATH=$PATH:$REMOTE_INSTALL_RUN_DIR/.remote-install/bin
     case $1 in -*) # some shells would take it for an option of exec

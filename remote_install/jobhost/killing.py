@@ -35,7 +35,8 @@ def kill(jobs: List[JobDirectory], looker: Looker, grace: float) -> List[Union[L
         _record(look.job, signal.SIGTERM)
     cancelled = _cancel(looker, live, refused)
     _end_processes([look for look in live if look not in waiting and look not in cancelled], grace)
-    _await_batch([look for look in cancelled if look not in waiting], looker)
+    for job in _await_batch([look for look in cancelled if look not in waiting], looker):
+        _record(job, signal.SIGKILL)
     looker.forget()
     return [refused.get(job.path) or looker.look(job) for job in jobs]
 
@@ -54,6 +55,8 @@ def _take_gate(job: JobDirectory) -> bool:
         os.symlink(NOT_STARTED, job.start)
     except FileExistsError:
         return False
+    with contextlib.suppress(OSError):
+        os.unlink(job.secrets)
     return True
 
 
@@ -74,17 +77,21 @@ def _cancel(looker: Looker, live: List[Look], refused: Dict[bytes, Refusal]) -> 
     return cancelled
 
 
-def _await_batch(looks: List[Look], looker: Looker) -> None:
-    """Until the wrappers have written their exit records, or the batch system has forgotten the jobs, or it is long."""
+def _await_batch(looks: List[Look], looker: Looker) -> List[JobDirectory]:
+    """Until the wrappers have written their exit records, or it is long. Those are returned that the batch system has
+    ended together with their wrappers: it knows them no more, and no record has come."""
+    pending = [look.job for look in looks]
     for _ in range(BATCH_ROUNDS):
-        looks = [look for look in looks if status.read(look.job).exit_code is None]
-        if not looks:
-            return
+        pending = [job for job in pending if status.read(job).exit_code is None]
         looker.forget()
-        again = looker.look_all([look.job for look in looks])
-        looks = [look for look in again if look.verdict.state in ("running", "submitted")]
-        if looks:
-            time.sleep(BATCH_STEP)
+        looker.prepare(pending)
+        if not any(looker.answered(job) in (status.QUEUED, status.RUNNING) for job in pending):
+            break
+        time.sleep(BATCH_STEP)
+    gone = [job for job in pending if looker.answered(job) == status.GONE]
+    if gone:
+        time.sleep(BATCH_STEP)  # a wrapper may be about to write its record
+    return [job for job in gone if status.read(job).exit_code is None]
 
 
 def _end_processes(looks: List[Look], grace: float) -> None:

@@ -106,6 +106,11 @@ class JobDirectory(NamedTuple):
         return self._file(b"job.batch")
 
     @property
+    def secrets(self) -> bytes:
+        """Variables that the job alone may see; it removes the file when it starts."""
+        return self._file(b"job.secrets")
+
+    @property
     def reason(self) -> bytes:
         """Written by poll: why a job ended as it did, as its job runner says while it remembers."""
         return self._file(b"job.reason")

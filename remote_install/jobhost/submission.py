@@ -123,13 +123,13 @@ def _submit(
     request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes, runner: Any, tag: str
 ) -> Dict[str, str]:
     limit, secrets = number(wanted, "time_limit") or 0, _secrets(request)
-    kept_here = limit if runner.of_processes else 0  # a batch system keeps it itself
+    kept_here = limit if runner.limit_here else 0
     if kept_here:
         write(job.limit, _text("limit.sh"))
     _write_message_program(run_dir)
     about = Script(request["run"], run_dir, text(wanted, "job"), job, strings(wanted, "argv"), kept_here, runner.gate)
     write(job.script, script(about, wrapper))
-    return dict(runner.submit(job, Job(tag, limit, _directives(wanted), sorted(secrets)), secrets))
+    return dict(runner.submit(job, Job(tag, limit, _directives(wanted)), secrets))
 
 
 def _directives(wanted: Json) -> Dict[str, str]:
@@ -148,7 +148,7 @@ def _write_message_program(run_dir: bytes) -> None:
         if file.read(len(wanted) + 1) == wanted:
             return
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    write(path, wanted, executable=True)
+    write(path, wanted, mode=0o777)
 
 
 def _text(name: str) -> bytes:

@@ -12,7 +12,7 @@ from end_to_end.client import Client
 from hosts import JobHost
 
 # Runner, as hosts.yaml calls it -> the fixture of its batch system (tests/batch).
-SYSTEMS = {"background": "job_host", "at": "atd", "slurm": "slurm", "sge": "gridengine"}
+SYSTEMS = {"background": "job_host", "at": "atd", "slurm": "slurm", "sge": "gridengine", "pbs": "torque"}
 
 
 @dataclass

@@ -45,12 +45,12 @@ def test_arguments_and_environment_arrive_unchanged(place: Place, monkeypatch: p
     value = "a  b\n#$ -N no\n#SBATCH --job-name=no\n'q' \\ $(x)"
     quoted = value.replace("\\", "\\\\").replace("\n", "\\n")
     path.write_text(path.read_text() + f'    environment: {{AWKWARD: "{quoted}"}}\n    secrets: [KEY]\n')
-    monkeypatch.setenv("KEY", "sec'ret $(x)\nline")
+    monkeypatch.setenv("KEY", "sec'ret $(y)\nline")
     words = ["a b", "", "#$ -N no", "\n#SBATCH --hold\n#PBS -h\n#$ -h\n", "it's", "*"]
     code, job = run(place, "sh", "-c", 'printf "%s|" "$AWKWARD" "$KEY" "$@"', "sh", *words)
     assert (code, job["state"]) == (0, "succeeded")
     done = place.client("logs", "demo", "job")
-    assert done.out.decode() == "".join(f"{word}|" for word in (value, "sec'ret $(x)\nline", *words))
+    assert done.out.decode() == "".join(f"{word}|" for word in (value, "sec'ret $(y)\nline", *words))
     assert (
         "sec'ret" not in place.host.run(["grep", "-r", "sec'ret", "remote-install-run/demo/log/job/job/01/job"]).stdout
     )

@@ -13,7 +13,7 @@ from remote_install.jobhost.runners.words import Job, Said, Settings
 from remote_install.jobhost.status import GONE, QUEUED, RUNNING
 
 ME = Settings("alice")
-JOB = Job("remote-install.ab.train.01", 5400, {"--account": "climate", "-l": "mem=1G", "--exclusive": ""}, ["KEY"])
+JOB = Job("remote-install.ab.train.01", 5400, {"--account": "climate", "-l": "mem=1G", "--exclusive": ""})
 MODULES = {
     name: importlib.import_module(f"remote_install.jobhost.runners.{name}") for name in ("slurm", "pbs", "sge", "lsf")
 }
@@ -22,9 +22,9 @@ SYSTEM = {"slurm": "slurm", "sge": "gridengine"}
 ARGV = {
     "slurm": "sbatch --parsable --no-requeue --output=job.log --open-mode=append --export=ALL --time=1:30:00 "
     "--account=climate -l mem=1G --exclusive --job-name=remote-install.ab.train.01 job.batch",
-    "pbs": "qsub -r n -j oe -o job.log -l walltime=1:30:00 -v KEY --account=climate -l mem=1G --exclusive "
+    "pbs": "qsub -r n -j oe -o job.log -l walltime=1:30:00 --account=climate -l mem=1G --exclusive "
     "-N remote-install.ab.train.01 job.batch",
-    "sge": "qsub -terse -C  -cwd -S /bin/sh -r n -j y -o job.log -l h_rt=5400 -v KEY --account=climate -l mem=1G "
+    "sge": "qsub -terse -C  -cwd -S /bin/sh -r n -j y -o job.log -l h_rt=5460 --account=climate -l mem=1G "
     "--exclusive -N remote-install.ab.train.01 job.batch",
     "lsf": "bsub -rn -o job.log -W 90 --account=climate -l mem=1G --exclusive -J remote-install.ab.train.01 /bin/sh "
     "./job.batch",

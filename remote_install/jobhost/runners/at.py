@@ -31,7 +31,8 @@ class At(Background):
         """
         line = b"cd %s && exec setsid /bin/sh ./job %s </dev/null >/dev/null 2>&1\n"
         write(job.at, line % (quoted(job.path), quoted(wanted.tag.encode())))
-        said = self._run(["at", "-f", "job.at", "now"], {**self._forward, **secrets}, job.path)
+        commands.keep_secrets(job, secrets)
+        said = self._run(["at", "-f", "job.at", "now"], self._forward, job.path)
         found = re.search(r"^job (\d+) at ", said.err, re.MULTILINE)
         if not found or said.code != 0:
             raise Refusal(7, "at: %s" % commands.last_words(said), "Is atd running there, and may you use at?")

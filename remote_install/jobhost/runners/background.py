@@ -21,6 +21,7 @@ class Background:
     name = NAME
     gate = ""  # the job wrapper goes through the start gate as the process that it is
     of_processes = True
+    limit_here = True
 
     def __init__(self) -> None:
         self._here = processes.here()

@@ -33,6 +33,11 @@ class Batch:
         self._keep, self._forward = tuple(module.KEEP), forward
 
     @property
+    def limit_here(self) -> bool:
+        """Does the job wrapper keep the time limit, because the batch system would end it with all else?"""
+        return bool(getattr(self._module, "LIMIT_HERE", False))
+
+    @property
     def gate(self) -> str:
         """Who a job is to the start gate: a shell word that is put together when it starts."""
         return "%s:%s:%s" % (self.name, self._settings.cluster, self._module.ID)
@@ -43,8 +48,9 @@ class Batch:
         if forbidden:
             raise Refusal(7, "the directive %s can't be used here" % forbidden[0], "It would make it another job.")
         # Not the job script itself: batch systems look for directives in all of it, also in the user's words (seen).
-        write(job.batch, b"#!/bin/sh\ncd %s && exec /bin/sh ./job\n" % quoted(job.path), executable=True)
-        said = self._run(self._module.submit(wanted, self._settings), {**self._forward, **secrets}, job.path)
+        write(job.batch, b"#!/bin/sh\ncd %s && exec /bin/sh ./job\n" % quoted(job.path), mode=0o777)
+        commands.keep_secrets(job, secrets)
+        said = self._run(self._module.submit(wanted, self._settings), self._forward, job.path)
         number = self._module.parse_submit(said)
         if number:
             return self._fields(number)

@@ -7,7 +7,10 @@ import signal
 import subprocess
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from ..files import write
+from ..layout import JobDirectory
 from ..wire import to_bytes, to_text
+from .quoting import quoted
 from .words import Said
 
 SECONDS = 50.0  # that a command may take: a frozen controller holds its callers for minutes (measured)
@@ -49,6 +52,16 @@ def run(argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes
         process.communicate()
         return Said(TIMED_OUT, "", "%s did not answer within %.0f s" % (argv[0], SECONDS))
     return Said(process.returncode, to_text(out), to_text(err))
+
+
+def keep_secrets(job: JobDirectory, secrets: Mapping[str, str]) -> None:
+    """In a file that only its owner can read, and that the job removes when it starts.
+
+    Not by way of the job runner: some put variables into argument lists, or into a shell (seen), and keep them on disk.
+    """
+    if secrets:
+        lines = (b"export %s=%s\n" % (to_bytes(name), quoted(to_bytes(value))) for name, value in secrets.items())
+        write(job.secrets, b"".join(lines), mode=0o600)
 
 
 def user() -> str:

@@ -25,8 +25,6 @@ def submit(job: Job, _settings: Settings) -> List[str]:
     argv = ["qsub", "-r", "n", "-j", "oe", "-o", "job.log"]
     if job.time_limit:
         argv += ["-l", "walltime=" + clock(job.time_limit)]
-    if job.variables:
-        argv += ["-v", ",".join(job.variables)]
     return argv + options(job.directives) + ["-N", job.tag, "job.batch"]
 
 
@@ -56,11 +54,11 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     ]
     if said.code not in (0, UNKNOWN, FINISHED) or any(line.strip() for line in others):
         return None
-    text = re.sub(r"\n\t", "", said.out)  # a long value goes on in the next line, after a tab
     found = {}
-    for block in re.split(r"^Job Id: *", text, flags=re.MULTILINE)[1:]:
+    for block in re.split(r"^Job Id:[ \t]*", said.out, flags=re.MULTILINE)[1:]:
         number, _, rest = block.partition("\n")
-        fields = dict(re.findall(r"^ +([\w.]+) = (.*)$", rest, re.MULTILINE))
+        # A value may go on in the next line, behind a tab; Torque's over Slurm have a tab before every field.
+        fields = dict(re.findall(r"^[ \t]+([\w.]+) = (.*)$", rest, re.MULTILINE))
         found[number.strip()] = Listed(fields.get("Job_Name", ""), *_word(fields))
     return found
 

@@ -10,6 +10,8 @@ from .words import Job, Listed, Said, Settings, options
 NAME = "sge"
 ID = "$JOB_ID"
 KEEP = ("SGE_ROOT", "SGE_CELL", "SGE_CLUSTER_NAME", "SGE_QMASTER_PORT", "SGE_EXECD_PORT")
+LIMIT_HERE = True  # h_rt means KILL to all at once, also to the job wrapper
+GRACE = 60  # seconds that the wrapper has more than the job
 FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b")
 
 
@@ -17,9 +19,7 @@ def submit(job: Job, _settings: Settings) -> List[str]:
     """argv. -C "": no directives in the script. -r n: not rerun unless a directive says so."""
     argv = ["qsub", "-terse", "-C", "", "-cwd", "-S", "/bin/sh", "-r", "n", "-j", "y", "-o", "job.log"]
     if job.time_limit:
-        argv += ["-l", "h_rt=%d" % job.time_limit]
-    if job.variables:
-        argv += ["-v", ",".join(job.variables)]
+        argv += ["-l", "h_rt=%d" % (job.time_limit + GRACE)]
     return argv + options(job.directives) + ["-N", job.tag, "job.batch"]
 
 

@@ -7,13 +7,12 @@ class Job(NamedTuple):
     """A job as a runner's `submit` sees it. Its folder is the current one, its script is `job.batch`.
 
     tag: its name in the job runner. time_limit: seconds, 0 for none. directives: the platform's and the job's, name ->
-    value ("" for none). variables: names of the submit command's environment that the job must see too.
+    value ("" for none).
     """
 
     tag: str
     time_limit: int
     directives: Dict[str, str]
-    variables: List[str]
 
 
 class Settings(NamedTuple):
