@@ -13,6 +13,7 @@ read -r _ri_boot </proc/sys/kernel/random/boot_id
 _ri_space=$(readlink /proc/$$/ns/pid)
 _ri_space=${_ri_space#*[}
 _ri_id="process $_ri_host $$ $_ri_start $_ri_boot ${_ri_space%]}"
+case $_ri_id in *'  '* | *' ') exit 1 ;; esac # with a part missing, it would be taken for gone while it runs
 
 # The start gate: of all who were submitted for this try one goes through. ln makes the link and its content at once.
 cd "$REMOTE_INSTALL_JOB_DIR" || exit 1
