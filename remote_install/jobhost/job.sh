@@ -16,6 +16,7 @@ _ri_space=$(readlink /proc/$$/ns/pid)
 _ri_space=${_ri_space#*"["}
 _ri_id="process $_ri_host $$ $_ri_start $_ri_boot ${_ri_space%]}"
 [ -z "$_ri_batch" ] || _ri_id="batch $_ri_batch"
+case $_ri_id in *'  '* | *' ' | *:) exit 1 ;; esac # with a part missing, it would be taken for gone while it runs
 
 # The start gate: of all who were submitted for this try one goes through. ln makes the link and its content at once.
 cd "$REMOTE_INSTALL_JOB_DIR" || exit 1

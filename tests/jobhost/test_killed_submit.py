@@ -186,3 +186,41 @@ def test_killed_before_each_call_it_runs_once(host: Host, under: str, calls: str
     print(f"{len(points)} calls of the {under} and what it starts: {dict(states)}")
     assert states["succeeded"] >= 5
     assert sum(states.values()) - states["nobody was killed"] >= 10
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "starts"),
+    [
+        ("readlink", "exit 1", 0),
+        ("readlink", "kill -9 $$", 0),
+        ("ln", "kill -9 $$", 0),
+        ("ln", '/bin/ln "$@"; kill -9 $$', 1),
+        ("date", "kill -9 $$", 1),
+    ],
+)
+def test_whatever_the_wrapper_calls_may_fail(host: Host, name: str, line: str, starts: int) -> None:
+    """It starts the job with its whole identity in the start gate, or not at all; then the next request does."""
+    run, folder = Run(host, "demo"), host.home / "failing"
+    folder.mkdir()
+    (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+    (folder / name).chmod(0o755)
+    host.environment["PATH"] = f"{folder}:/usr/bin:/bin"
+    run.submit()
+    look = run.settled()
+    assert (run.starts(), look.facts.start is not None) == (starts, bool(starts))
+    (folder / name).unlink()
+    run.submit()
+    look = run.settled()
+    assert (look.verdict.state, run.starts()) == ("succeeded", 1)
+    assert processes.parse_identity(look.facts.start or "") is not None
+
+
+def test_a_job_whose_directory_was_removed_starts_nowhere_else(host: Host) -> None:
+    run = Run(host, "demo")
+    argv = run.argv("wrapper")
+    moved = shutil.copy(run.job.script, os.fsencode(host.home) + b"/moved")
+    shutil.rmtree(run.path / "log")
+    before = sorted(host.home.iterdir())
+    done = subprocess.run([argv[0], moved], cwd=host.home, env=host.environment, stderr=subprocess.DEVNULL, check=False)
+    assert done.returncode != 0
+    assert (sorted(host.home.iterdir()), run.starts()) == (before, 0)
