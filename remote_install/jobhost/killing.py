@@ -17,27 +17,28 @@ RECORD = 2.0  # seconds that the job wrapper gets to write the exit record once 
 NOT_STARTED = "killed before it started"
 
 
-def kill(job: JobDirectory, looker: Looker, grace: float) -> Look:
+def kill(job: JobDirectory, looker: Looker, grace: float, missed_for: float = 0.0) -> Look:
     """End one job, and tell how it is then. Raises Refusal when nobody here can tell whether it lives.
 
     A process is signalled only if it belongs to the session of the job wrapper, whose process id, start time, boot and
     pid namespace match the record.
     """
-    look = looker.look(job)
+    look = looker.look(job, missed_for)
     if look.verdict.state in status.ENDED:
         return look
     if look.verdict.state == "unknown" and (look.facts.start or look.facts.submit):
         raise Refusal(7, "it can't be told whether the job is alive: %s" % look.verdict.reason, "Try again later.")
     with contextlib.suppress(OSError):  # it is there already, or the disk is full
         os.symlink(status.ASKED, job.kill)
-    if not look.facts.start and _take_gate(job):
-        _record(job, signal.SIGTERM)
-        return looker.look(job)
-    identity = parse_identity(status.read_link(job.start) or "")
+    took_gate = not look.facts.start and _take_gate(job)
+    # Who went through the gate; else who was started last, for a job may have removed its gate.
+    identity = parse_identity(status.read_link(job.start) or "") or parse_identity(look.facts.submit.get("PROCESS", ""))
     if identity is not None:
         _end(job, identity, grace)
+    if took_gate and status.read(job).exit_code is None and not (identity and _members(identity)):
+        _record(job, signal.SIGTERM)
     looker.refresh()
-    return looker.look(job)
+    return looker.look(job, missed_for)
 
 
 def _take_gate(job: JobDirectory) -> bool:
@@ -46,6 +47,8 @@ def _take_gate(job: JobDirectory) -> bool:
         os.symlink(NOT_STARTED, job.start)
     except FileExistsError:
         return False
+    except OSError as error:
+        raise Refusal(7, "the job can't be kept from starting: %s" % error.strerror, "Try again when that is mended.")
     return True
 
 
@@ -91,7 +94,5 @@ def _gone(identity: Identity, seconds: float) -> bool:
 
 def _record(job: JobDirectory, number: int) -> None:
     """The exit record of a job whose wrapper can't write one any more, or never started."""
-    try:
+    with contextlib.suppress(OSError):  # it is there by now; or the disk is full, and the job will count as lost
         os.symlink("EXIT=%d" % (128 + number), job.end)
-    except FileExistsError:
-        pass

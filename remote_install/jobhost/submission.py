@@ -53,8 +53,7 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
         if os.path.lexists(job.start):
             found = _compare(job, argv)
         else:
-            _start(request, run_dir, wanted, job, wrapper)
-            looker.refresh()
+            _start(request, run_dir, wanted, job, wrapper, looker)
     except OSError as error:
         why = "job %s could not be submitted: %s" % (name, error.strerror)
         raise Refusal(7, why, "Is the disk there full, or read-only?")
@@ -86,7 +85,7 @@ def _alive(look: Look) -> bool:
     return look.verdict.state not in status.ENDED and not unsettled
 
 
-def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes) -> None:
+def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes, looker: Looker) -> None:
     name, limit = text(wanted, "job"), number(wanted, "time_limit")
     tag = tag_of(request["uuid"], name, job.number)
     if limit:
@@ -94,7 +93,8 @@ def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapp
     _write_message_program(run_dir)
     write(job.script, script(request["run"], run_dir, name, job, strings(wanted, "argv"), wrapper, limit))
     job_id = background.submit(job, tag, _secrets(request))
-    here = processes.here()
+    here = looker.here
+    looker.started(int(job_id))
     fields = processes.stat_fields(int(job_id)) or ["?"] * 20
     lines = [
         "JOB_RUNNER=" + background.NAME,

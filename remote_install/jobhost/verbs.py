@@ -1,10 +1,11 @@
 """What the client may ask for: hello, resolve, install, submit, poll, watch, kill."""
 
 import base64
+import contextlib
 import os
 import platform
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import layout, status
 from .files import open_regular
@@ -52,24 +53,17 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
     looker = Looker()
     for wanted in _jobs(request):
         name = wanted.get("job")
-        try:
+        with _own_trouble(client, name):
             look = submit_job(request, run_dir, wanted, wrapper, looker)
-        except Refusal as refusal:
-            _refuse_job(client, name, refusal)
-        else:
             client.say("job", **as_json(str(name), look.seen), found=look.found)
 
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     """The state of each job now."""
     run_dir, looker = _run_dir(request), Looker()
-    for name, job, _ in _found(request, run_dir, client):
-        try:
-            client.say("job", **as_json(name, looker.look(job)))
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # one job's files that can't be read say nothing about the others
-            _refuse_job(client, name, _unreadable(name, error))
+    for name, job, wanted in _found(request, run_dir, client):
+        with _own_trouble(client, name):
+            client.say_soon("job", **as_json(name, looker.look(job, _missed_for(wanted))))
 
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -79,11 +73,9 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
     if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
         raise Refusal(2, "grace of the request is not in order")
     with client.heartbeat():
-        for name, job, _ in _found(request, run_dir, client):
-            try:
-                client.say("job", **as_json(name, kill_job(job, looker, grace)))
-            except Refusal as refusal:
-                _refuse_job(client, name, refusal)
+        for name, job, wanted in _found(request, run_dir, client):
+            with _own_trouble(client, name):
+                client.say("job", **as_json(name, kill_job(job, looker, grace, _missed_for(wanted))))
 
 
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -121,6 +113,7 @@ class _Watched:
         self._name, self._job, self._told = name, job, ""
         offsets = {stream: number(wanted, stream) for stream in ("out", "err")}
         self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
+        self._missed_for = _missed_for(wanted)
 
     def step(self, looker: Looker, client: Client) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and an end is
@@ -129,17 +122,14 @@ class _Watched:
             self.ended = True
             client.say("missing", job=self._name)
             return True
-        try:
+        with _own_trouble(client, self._name):
             return self._look(looker, client)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            self.ended = True
-            _refuse_job(client, self._name, _unreadable(self._name, error))
-            return True
+        self.ended = True
+        return True
 
     def _look(self, looker: Looker, client: Client) -> bool:
-        look = looker.look(self._job)
+        look = looker.look(self._job, self._missed_for)
+        self._missed_for = 0.0  # from now on the looker knows
         self.ended = look.verdict.state in status.ENDED
         news = False if self.ended else self._tell(look, client)
         for stream in self._offsets:
@@ -192,23 +182,35 @@ def _found(request: Json, run_dir: bytes, client: Client) -> List[Tuple[str, Job
         wanted = _jobs(request)
     found = []
     for each in wanted:
-        try:
+        with _own_trouble(client, each.get("job")):
             name = text(each, "job")
             token = None if each.get("token") is None else text(each, "token")
             job = find(run_dir, name, token, number(each, "try"))
-        except Refusal as refusal:
-            _refuse_job(client, each.get("job"), refusal)
-            continue
-        if job is None:
-            client.say("missing", job=name)
-        else:
-            found.append((name, job, each))
+            if job is None:
+                client.say_soon("missing", job=name)
+            else:
+                found.append((name, job, each))
     return found
 
 
-def _unreadable(name: str, error: OSError) -> Refusal:
-    why = "the job status files of %s can't be read: %s" % (name, error.strerror)
-    return Refusal(7, why, "Look at its folder in log/job there.")
+def _missed_for(wanted: Json) -> float:
+    """For how many seconds the client has known the job gone without an exit record."""
+    seconds: Any = wanted.get("missed_for", 0.0)
+    return seconds if type(seconds) in (int, float) and seconds > 0 else 0.0
+
+
+@contextlib.contextmanager
+def _own_trouble(client: Client, name: object) -> Iterator[None]:
+    """What goes wrong with one job is told as its error, and says nothing about the others."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Refusal as refusal:
+        _refuse_job(client, name, refusal)
+    except OSError as error:
+        why = "the job status files of %s can't be read: %s" % (name, error.strerror)
+        _refuse_job(client, name, Refusal(7, why, "Look at its folder in log/job there."))
 
 
 def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
