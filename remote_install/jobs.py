@@ -35,8 +35,11 @@ class Asked:
     known: bool = False
     again: bool = False
 
-    def as_request(self) -> dict[str, Any]:
-        return {"job": self.job, "token": self.token.token if self.token else None, "try": self.number}
+    def as_request(self, run: RunDirectory) -> dict[str, Any]:
+        """What the job host is asked about. missed_for: so long we know it gone without an exit record."""
+        token = self.token.token if self.token else None
+        missed_for = record.missed_for(run, self.token) if self.token else 0.0
+        return {"job": self.job, "token": token, "try": self.number, "missed_for": missed_for}
 
 
 def take(run: RunDirectory, wanted: list[Wanted], again: bool = False) -> list[Asked]:
@@ -44,7 +47,8 @@ def take(run: RunDirectory, wanted: list[Wanted], again: bool = False) -> list[A
 
     Of several that are typed at once all then mean the same submission, however long each installs.
     """
-    return [_take(run, job, again) for job in wanted]
+    # Side by side: each is waited for until it is on disk, and disks take many at once.
+    return side_by_side(lambda job: _take(run, job, again), wanted)
 
 
 def _take(run: RunDirectory, job: Wanted, again: bool) -> Asked:
@@ -68,24 +72,22 @@ def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Ta
     """
     uuid = run.uuid()
     kept = {platform.name: secrets(platform, os.environ) for platform in platforms_of(asked)}
-    for one in asked:
-        if one.token is not None:
-            record.mark_sent(run, one.token)
+    side_by_side(lambda one: record.mark_sent(run, one), [one.token for one in asked if one.token is not None])
 
     def on(platform: Platform) -> list[Report]:
         pairs = [(one, job) for one, job in zip(asked, wanted) if one.platform == platform]
-        jobs = [_submission(one, job) for one, job in pairs]
+        jobs = [_submission(run, one, job) for one, job in pairs]
         request = {**where(run, platform), "uuid": uuid, "secrets": kept[platform.name], "jobs": jobs}
         return _ask(run, platform, "submit", [one for one, _ in pairs], lambda: request, talk)
 
     return in_order(asked, side_by_side(on, platforms_of(asked)))
 
 
-def _submission(one: Asked, job: Wanted) -> dict[str, Any]:
+def _submission(run: RunDirectory, one: Asked, job: Wanted) -> dict[str, Any]:
     fields = {"argv": list(job.argv(one.platform)), "known": one.known, "again": one.again}
     limit = None if job.time_limit is None else int(job.time_limit)
     directives = {**one.platform.directives, **job.directives}
-    return {**one.as_request(), **fields, "time_limit": limit, "directives": directives}
+    return {**one.as_request(run), **fields, "time_limit": limit, "directives": directives}
 
 
 def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:
@@ -93,8 +95,11 @@ def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:
 
     def on(platform: Platform) -> list[Report]:
         mine = [one for one in asked if one.platform == platform]
-        request = {**where(run, platform), "jobs": [one.as_request() for one in mine]}
-        return _ask(run, platform, "poll", mine, lambda: request, talk)
+
+        def request() -> dict[str, Any]:  # made while ssh connects
+            return {**where(run, platform), "jobs": [one.as_request(run) for one in mine]}
+
+        return _ask(run, platform, "poll", mine, request, talk)
 
     return in_order(asked, side_by_side(on, platforms_of(asked)))
 
@@ -104,7 +109,7 @@ def kill(run: RunDirectory, asked: list[Asked], grace: float, talk: Talk) -> lis
 
     def on(platform: Platform) -> list[Report]:
         mine = [one for one in asked if one.platform == platform]
-        request = {**where(run, platform), "jobs": [one.as_request() for one in mine], "grace": grace}
+        request = {**where(run, platform), "jobs": [one.as_request(run) for one in mine], "grace": grace}
         return _ask(run, platform, "kill", mine, lambda: request, talk)
 
     return in_order(asked, side_by_side(on, platforms_of(asked)))
@@ -176,8 +181,10 @@ def acknowledge(run: RunDirectory, reports: list[Report], asked: list[Asked]) ->
 
 def keep(run: RunDirectory, one: Asked, told: Report) -> Report:
     """`told`, written down here for the submission that it is about, unless it is an end: see acknowledge."""
-    if one.token is not None and not told.ended and not record.ended(record.report(run, one.token)):
-        record.write_report(run, one.token, told.as_json())
+    if one.token is not None and not told.ended:
+        record.write_missed(run, one.token, told.missed_for)
+        if not record.ended(record.report(run, one.token)):
+            record.write_report(run, one.token, told.as_json())
     return told
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any
 
+from remote_install.jobhost.files import read_regular
 from remote_install.jobhost.status import ENDED
-from remote_install.run_directory import RunDirectory, create, replace
+from remote_install.run_directory import JOBS, RunDirectory, create, replace
 from transfer.errors import ConfigError, WouldDoHarm
 
+MAX_FILE = 1024 * 1024
 TOKEN_FILE = re.compile(r"token\.([1-9][0-9]{0,5})")
 
 
@@ -45,8 +49,7 @@ def latest(run: RunDirectory, job: str) -> Token | None:
         return None
     path = os.path.join(folder, f"token.{max(numbers)}")
     try:
-        with open(path, "rb") as file:
-            fields = json.load(file)
+        fields = json.loads(read_regular(os.fsencode(path), MAX_FILE))
         retry = fields.get("retry", 0)
         if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
             raise ValueError
@@ -114,16 +117,38 @@ def _sent_file(run: RunDirectory, token: Token) -> str:
 def report(run: RunDirectory, token: Token) -> dict[str, Any] | None:
     """What was last reported here of the submission with `token`; None when nothing was."""
     try:
-        with open(_report_file(run, token), "rb") as file:
-            fields = json.load(file)
-    except (FileNotFoundError, ValueError):
+        fields = json.loads(read_regular(os.fsencode(_report_file(run, token)), MAX_FILE))
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 
 
 def write_report(run: RunDirectory, token: Token, fields: dict[str, Any]) -> None:
-    """Keep what was just reported of the submission with `token`."""
-    replace(_report_file(run, token), json.dumps(fields).encode("ascii") + b"\n")
+    """Keep what was just reported of the submission with `token`. Not written through to the disk: should the power
+    fail, the job counts as not reported, and is asked for again."""
+    path, data = _report_file(run, token), json.dumps(fields).encode("ascii") + b"\n"
+    if read_regular(os.fsencode(path), MAX_FILE) != data:
+        replace(path, data, durable=False)
+
+
+def missed_for(run: RunDirectory, token: Token) -> float:
+    """Seconds since the job was first told to be gone without an exit record; 0 when it is not."""
+    try:
+        since = float(read_regular(os.fsencode(_missed_file(run, token)), 64))
+    except ValueError:
+        return 0.0
+    return max(0.0, time.time() - since)
+
+
+def write_missed(run: RunDirectory, token: Token, seconds: float | None) -> None:
+    """Keep for how many seconds the job has been gone without an exit record, None when it is not: its own folder may
+    be on a disk that nobody can write to. The first word counts."""
+    path = _missed_file(run, token)
+    if seconds is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    elif not os.path.lexists(path):
+        replace(path, b"%.3f\n" % (time.time() - seconds), durable=False)
 
 
 def ended(fields: dict[str, Any] | None) -> bool:
@@ -136,4 +161,9 @@ def ended(fields: dict[str, Any] | None) -> bool:
 
 
 def _report_file(run: RunDirectory, token: Token) -> str:
-    return os.path.join(run.job_folder(token.job), f"report.{token.number}")
+    """Looked up by itself: the folder was made, and seen to be no link, when its token was read."""
+    return os.path.join(run.path, JOBS, token.job, f"report.{token.number}")
+
+
+def _missed_file(run: RunDirectory, token: Token) -> str:
+    return os.path.join(run.path, JOBS, token.job, f"missed.{token.number}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remote_install.jobhost.layout import JOB_NAME
@@ -14,6 +15,10 @@ from transfer.platforms import Platform
 STATES = ("submitted", "running", "unknown", *ENDED)
 SIGNAL = re.compile(r"[A-Z0-9+-]{1,16}")
 MAX_TEXT = 2000
+KEYS = (
+    *("job", "try", "state", "exit_code", "signal", "reason", "platform", "host", "job_runner", "job_id"),
+    *("submitted_at", "started_at", "finished_at", "messages", "error"),
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Report:
     """The state of a job as it was last told. Times are UTC of the job host; exit_code is 128 + n for signal n.
 
     found: of a submission: was the try there already, "same" with this command, or "other" with another one?
-    kill_asked: did somebody ask to end it?
+    kill_asked: did somebody ask to end it? missed_for: seconds since it was first seen gone without an exit record.
     """
 
     job: str
@@ -41,6 +46,7 @@ class Report:
     error: RemoteInstallError | None = None
     found: str = ""
     kill_asked: bool = False
+    missed_for: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -52,14 +58,10 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The job's object in a JSON document, with the names and the order of the contract."""
-        order = (
-            "job try state exit_code signal reason platform host job_runner job_id "
-            "submitted_at started_at finished_at messages error"
-        )
-        fields = {name: getattr(self, name) for name in asdict(replace(self, error=None)) if name != "number"}
-        fields.update({"try": self.number, "messages": list(self.messages)})
+        fields = {name: getattr(self, "number" if name == "try" else name) for name in KEYS}
+        fields["messages"] = list(self.messages)
         fields["error"] = self.error.as_json() if self.error else None
-        return {name: fields[name] for name in order.split()}
+        return fields
 
 
 def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
@@ -97,6 +99,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         finished_at=_matching(TIME, reply.get("finished_at")),
         found=str(reply.get("found") or ""),
         kill_asked=reply.get("kill_asked") is True,
+        missed_for=_seconds(reply.get("missed_for")),
         messages=_messages(reply.get("messages")),
     )
 
@@ -163,7 +166,11 @@ def _matching(pattern: re.Pattern[str], value: object) -> str | None:
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None
+
+
 def _printable(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    return "".join(c if c.isprintable() else "?" for c in value)[:MAX_TEXT]
+    return (value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value))[:MAX_TEXT]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
+import stat
 from dataclasses import dataclass, field
 
 from remote_install import run_yaml
@@ -49,8 +51,19 @@ class RunDirectory:
 
     def job_folder(self, job: str) -> str:
         """The folder of all tries of `job`, made with its parents."""
-        self._own_folder(JOBS)
-        return self._own_folder(f"{JOBS}/{job}", ignored=False)
+        folder = os.path.join(self._jobs, job)
+        try:
+            if stat.S_ISDIR(os.lstat(folder).st_mode):
+                return folder
+        except FileNotFoundError:
+            pass
+        self._refuse_links(f"{JOBS}/{job}")
+        os.makedirs(folder, exist_ok=True)
+        return folder
+
+    @functools.cached_property
+    def _jobs(self) -> str:
+        return self._own_folder(JOBS)
 
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
@@ -82,13 +95,12 @@ class RunDirectory:
         ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
         return [way for way in ways if os.path.islink(os.path.join(self.path, way))]
 
-    def _own_folder(self, name: str, ignored: bool = True) -> str:
-        """A folder of ours; ignored: with a .gitignore of its own, so that git does not see it."""
+    def _own_folder(self, name: str) -> str:
+        """A folder of ours, with a .gitignore of its own, so that git does not see it."""
         folder = os.path.join(self.path, name)
         self._refuse_links(name)
         os.makedirs(folder, exist_ok=True)
-        if ignored:
-            create(os.path.join(folder, ".gitignore"), b"*\n")
+        create(os.path.join(folder, ".gitignore"), b"*\n")
         return folder
 
     def _refuse_links(self, name: str) -> None:
@@ -134,13 +146,15 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def replace(path: str, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+def replace(path: str, data: bytes, durable: bool = True) -> None:
+    """Write a file whole or not at all. durable: on disk when this returns, which costs milliseconds; else it may be
+    lost, or empty, when the power fails soon. Raises OSError."""
     part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        write_through(part, data)
+        write_through(part, data, durable)
         os.rename(part, path)
-        sync_folder(path)
+        if durable:
+            sync_folder(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
@@ -156,8 +170,9 @@ def sync_folder(path: str) -> None:
         os.close(folder)
 
 
-def write_through(path: str, data: bytes) -> None:
+def write_through(path: str, data: bytes, durable: bool = True) -> None:
     with open(path, "xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())

@@ -87,6 +87,8 @@ class _Watch:
         self._run, self._platform, self._asked, self._talk = run, platform, asked, talk
         self._lock, self._viewer, self._wanted = lock, viewer, wanted
         self._reports: dict[str, Report] = {}
+        self._missed: dict[str, float] = {}  # since when, on the monotonic clock
+        self._by_name = {one.job: one for one in asked}
         self._offsets = {one.job: {"out": 0, "err": 0} for one in asked}
 
     def until(self, until: float | None) -> list[Report]:
@@ -114,20 +116,31 @@ class _Watch:
         return last is not None and (last.ended or last.error is not None)
 
     def _request(self, seconds: float) -> dict[str, Any]:
-        wanted = [{**one.as_request(), **self._offsets_of(one.job)} for one in self._pending()]
+        wanted = [{**self._asking(one), **self._offsets_of(one.job)} for one in self._pending()]
         return {**jobs.where(self._run, self._platform), "jobs": wanted, "seconds": max(0.0, seconds)}
+
+    def _asking(self, one: Asked) -> dict[str, Any]:
+        """What we have seen ourselves counts also where nothing could be written down."""
+        request = one.as_request(self._run)
+        since = self._missed.get(one.job)
+        if since is not None:
+            request["missed_for"] = max(request["missed_for"], time.monotonic() - since)
+        return request
 
     def _offsets_of(self, job: str) -> dict[str, int]:
         return {stream: self._offsets[job][stream] for stream in self._viewer.streams}
 
     def _heard(self, reply: dict[str, Any]) -> None:
-        one = next((one for one in self._asked if one.job == reply.get("job")), None)
+        one = self._by_name.get(str(reply.get("job")))
         if one is None:
             return
         if reply["reply"] == "output":
             self._hear_output(one.job, reply)
         elif reply["reply"] == "job":
             told = jobs.keep(self._run, one, report.from_reply(reply, self._platform))
+            self._missed.pop(one.job, None)
+            if told.missed_for is not None:
+                self._missed[one.job] = time.monotonic() - told.missed_for
             if self._is_to_be_retried(one, told):
                 self._reports[one.job] = told
                 raise _TryAgain
@@ -174,8 +187,9 @@ class _Watch:
         assert new.token is not None
         with self._lock:
             self._viewer.retry(self._reports.pop(one.job), new.token.retry, self._wanted[one.job].retries)
-        self._asked[self._asked.index(one)] = new
+        self._asked[self._asked.index(one)] = self._by_name[one.job] = new
         self._offsets[one.job] = {"out": 0, "err": 0}
+        self._missed.pop(one.job, None)
         (told,) = jobs.submit(self._run, [new], [self._wanted[one.job]], self._talk)
         self._tell(told)
 

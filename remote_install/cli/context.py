@@ -112,8 +112,9 @@ class Context:
                 f"nothing is known here of job {unknown[0]}" if names else "no job of this run is known here",
                 f"Known here: {known}. With -p PLATFORM the job host is asked.",
             )
-        platforms = self.known_platforms
-        return [Asked(name, platforms.get(tokens[name].platform), tokens[name]) for name in names or sorted(tokens)]
+        named = names or sorted(tokens)
+        platforms = {name: self.known_platforms.get(name) for name in {tokens[job].platform for job in named}}
+        return [Asked(job, platforms[tokens[job].platform], tokens[job]) for job in named]
 
     def _asked_there(self, names: list[str], tokens: dict[str, record.Token]) -> list[Asked]:
         found = []

@@ -18,23 +18,25 @@ BATCH_STEP, BATCH_ROUNDS = 0.5, 60  # a batch system ends jobs in its own time: 
 NOT_STARTED = "killed before it started"
 
 
-def kill(jobs: List[JobDirectory], looker: Looker, grace: float) -> List[Union[Look, Refusal]]:
+def kill(
+    jobs: List[JobDirectory], looker: Looker, grace: float, missed_for: Optional[Dict[bytes, float]] = None
+) -> List[Union[Look, Refusal]]:
     """End jobs, and tell how each is then; a Refusal where nobody here can tell whether it lives.
 
     A process is signalled only if it belongs to the session of the job wrapper, whose process id, start time, boot and
-    pid namespace match the record; an entry of a batch system is ended only if its name is ours.
+    pid namespace match the record; an entry of a batch system is ended only if its name is ours. missed_for: see
+    Looker.look.
     """
-    looks = looker.look_all(jobs)
+    looker.prepare(jobs)
+    looks = [looker.look(job, (missed_for or {}).get(job.path, 0.0)) for job in jobs]
     refused = {look.job.path: _refusal(look) for look in looks if _cannot_be_told(look)}
     live = [look for look in looks if look.verdict.state not in status.ENDED and look.job.path not in refused]
-    for look in live:
-        with contextlib.suppress(OSError):  # it is there already, or the disk is full
-            os.symlink(status.ASKED, look.job.kill)
-    waiting = [look for look in live if not look.facts.start and _take_gate(look.job)]
-    for look in waiting:
-        _record(look.job, signal.SIGTERM)
+    waiting = _take_gates(live, refused)
     cancelled = _cancel(looker, live, refused)
-    _end_processes([look for look in live if look not in waiting and look not in cancelled], grace)
+    _end_processes([look for look in live if look not in cancelled], grace)
+    for look in waiting:
+        if status.read(look.job).exit_code is None and not _members_of(look):
+            _record(look.job, signal.SIGTERM)
     for job in _await_batch([look for look in cancelled if look not in waiting], looker):
         _record(job, signal.SIGKILL)
     looker.forget()
@@ -49,8 +51,23 @@ def _refusal(look: Look) -> Refusal:
     return Refusal(7, "it can't be told whether the job is alive: %s" % look.verdict.reason, "Try again later.")
 
 
+def _take_gates(live: List[Look], refused: Dict[bytes, Refusal]) -> List[Look]:
+    """Those that had not started, and now will not: we went through the start gate in their place."""
+    taken = []
+    for look in live:
+        with contextlib.suppress(OSError):  # it is there already, or the disk is full
+            os.symlink(status.ASKED, look.job.kill)
+        try:
+            if not look.facts.start and _take_gate(look.job):
+                taken.append(look)
+        except OSError as error:
+            why = "the job can't be kept from starting: %s" % error.strerror
+            refused[look.job.path] = Refusal(7, why, "Try again when that is mended.")
+    return taken
+
+
 def _take_gate(job: JobDirectory) -> bool:
-    """Go through the start gate in the job's place: whoever comes later does not start."""
+    """Go through the start gate in the job's place: whoever comes later does not start. Raises OSError."""
     try:
         os.symlink(NOT_STARTED, job.start)
     except FileExistsError:
@@ -58,6 +75,17 @@ def _take_gate(job: JobDirectory) -> bool:
     with contextlib.suppress(OSError):
         os.unlink(job.secrets)
     return True
+
+
+def _identity(look: Look) -> Optional[Identity]:
+    """Who went through the gate; else who was started last, for a job may have removed its gate."""
+    started = parse_identity(status.read_link(look.job.start) or "")
+    return started or parse_identity(look.facts.submit.get("PROCESS", ""))
+
+
+def _members_of(look: Look) -> List[int]:
+    identity = _identity(look)
+    return _members(identity, Table()) if identity else []
 
 
 def _cancel(looker: Looker, live: List[Look], refused: Dict[bytes, Refusal]) -> List[Look]:
@@ -96,7 +124,7 @@ def _await_batch(looks: List[Look], looker: Looker) -> List[JobDirectory]:
 
 def _end_processes(looks: List[Look], grace: float) -> None:
     """All at once: nobody waits for the grace of another."""
-    found = [(look.job, parse_identity(status.read_link(look.job.start) or "")) for look in looks]
+    found = [(look.job, _identity(look)) for look in looks]
     left = {job: identity for job, identity in found if identity is not None}
     _signal(list(left.values()), signal.SIGTERM, spare=False)
     left = _still_there(left, grace)
@@ -143,7 +171,5 @@ def _still_there(left: Dict[JobDirectory, Identity], seconds: float) -> Dict[Job
 
 def _record(job: JobDirectory, number: int) -> None:
     """The exit record of a job whose wrapper can't write one any more, or never started."""
-    try:
+    with contextlib.suppress(OSError):  # it is there by now; or the disk is full, and the job will count as lost
         os.symlink("EXIT=%d" % (128 + number), job.end)
-    except FileExistsError:
-        pass

@@ -49,7 +49,7 @@ class JobDirectory(NamedTuple):
     number: int
 
     def _file(self, name: bytes) -> bytes:
-        return os.path.join(self.path, name)
+        return self.path + b"/" + name
 
     @property
     def script(self) -> bytes:
@@ -159,7 +159,11 @@ def last_try(run_dir: bytes, job: str) -> Optional[JobDirectory]:
 def job_names(run_dir: bytes) -> List[str]:
     """The names of all jobs that have a folder."""
     folder = os.path.join(run_dir, JOBS)
-    names = (to_text(name) for name in _listed(folder) if os.path.isdir(os.path.join(folder, name)))
+    try:
+        with os.scandir(folder) as entries:
+            names = [to_text(entry.name) for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     return sorted(name for name in names if JOB_NAME.fullmatch(name))
 
 

@@ -50,9 +50,10 @@ class Table:
         self.sessions: Dict[int, List[int]] = {}
         for name in os.listdir("/proc"):
             if name.isdigit():
-                self._add(int(name))
+                self.add(int(name))
 
-    def _add(self, pid: int) -> None:
+    def add(self, pid: int) -> None:
+        """Take in a process that was started since; nothing is taken in when it has ended by now."""
         fields = stat_fields(pid)
         if fields is None or fields[0] in ("Z", "X"):
             return

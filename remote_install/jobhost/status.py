@@ -5,12 +5,13 @@ import re
 import signal
 from typing import Dict, List, NamedTuple, Optional
 
-from .files import open_regular
+from .files import read_regular
 from .layout import JobDirectory
 from .wire import to_text
 
 QUEUED, RUNNING, GONE, NOT_ASKED = "queued", "running", "gone", "not asked"
 ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
+NO_RECORD = "ended and left no exit record"
 LOST_AFTER = 120.0  # seconds that an exit record may still take to be seen: NFS shows old data for a while
 EXIT_LINE = re.compile(r"EXIT=([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5]) *")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -93,7 +94,7 @@ def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
         return Verdict("unknown", reason=answer.reason)
     if not facts.start and not facts.submit:
         return Verdict("unknown", reason="its submission was interrupted: submit it again")
-    why = answer.reason or "ended and left no exit record"
+    why = answer.reason or NO_RECORD
     if gone_for < LOST_AFTER:
         left = LOST_AFTER - gone_for
         return Verdict("unknown", reason="%s; counts as lost in %.0f s if none comes" % (why, left))
@@ -132,11 +133,7 @@ def read_link(path: bytes) -> Optional[str]:
 
 
 def _text(path: bytes, limit: int = MAX_FILE) -> str:
-    try:
-        with open_regular(path) as file:
-            return to_text(file.read(limit))
-    except FileNotFoundError:
-        return ""
+    return to_text(read_regular(path, limit))
 
 
 def _keys(lines: List[str]) -> Dict[str, str]:

@@ -6,7 +6,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import layout, status
-from .files import open_regular, write
+from .files import read_regular, write
 from .layout import JobDirectory
 from .runners.choice import Runners
 from .status import Answer, Facts, Verdict
@@ -17,11 +17,13 @@ SOON = 1.0  # seconds between two questions to a batch system about a job that i
 
 
 class Look(NamedTuple):
-    """One try as seen at one moment."""
+    """One try as seen at one moment. missed_for: seconds since it was first seen gone without an exit record; None
+    when it is not."""
 
     job: JobDirectory
     facts: Facts
     verdict: Verdict
+    missed_for: Optional[float] = None
 
 
 class Asked(NamedTuple):
@@ -45,6 +47,7 @@ class Looker:
         self._due = time.monotonic() + first
         self._asked: Dict[bytes, Asked] = {}
         self._of_batch: Set[bytes] = set()
+        self._missed: Dict[bytes, float] = {}
 
     def refresh(self) -> None:
         """Ask again at the next look."""
@@ -61,8 +64,14 @@ class Looker:
         self._due = 0.0
         self.refresh()
 
-    def look(self, job: JobDirectory) -> Look:
-        """The job runner is asked first and the files are read after: a job may end between the two."""
+    def look(self, job: JobDirectory, missed_for: float = 0.0) -> Look:
+        """The job runner is asked first and the files are read after: a job may end between the two.
+
+        missed_for: for how many seconds the client has known it gone without an exit record.
+        """
+        if missed_for > 0:
+            now = time.monotonic()
+            self._missed[job.path] = min(self._missed.get(job.path, now), now - missed_for)
         return self.look_all([job])[0]
 
     def look_all(self, jobs: List[JobDirectory]) -> List[Look]:
@@ -122,12 +131,30 @@ class Looker:
         answer = asked.answer if asked else Answer(status.GONE)
         if asked and answer.word == status.QUEUED and facts.start and facts.start != asked.start:
             answer = Answer(status.RUNNING)  # it has started since
-        gone_for = 0.0
         if answer.word == status.GONE and facts.exit_code is None and (facts.start or facts.submit):
-            gone_for = _gone_for(job)
+            return self._missing(job, facts, answer)
         alive = answer.word in (status.RUNNING, status.QUEUED)
+        if alive:
+            self._found_again(job)
         seen = facts._replace(exit_code=None) if facts.exit_code and alive else facts
-        return Look(job, facts, status.judge(seen, answer, gone_for))
+        return Look(job, facts, status.judge(seen, answer, 0.0))
+
+    def _missing(self, job: JobDirectory, facts: Facts, answer: Answer) -> Look:
+        """Since when is known from three: the job's folder, which may be read-only, this program, which looks for two
+        minutes at most, and the client, which may have lost its own. Who knows it longest is right."""
+        now = time.monotonic()
+        since = self._missed.setdefault(job.path, now)
+        written, trouble = _missed_on_disk(job)
+        if trouble:
+            answer = answer._replace(reason="%s (%s there)" % (answer.reason or status.NO_RECORD, trouble))
+        missed_for = max(written, now - since)
+        return Look(job, facts, status.judge(facts, answer, missed_for), missed_for)
+
+    def _found_again(self, job: JobDirectory) -> None:
+        """Should it be missed once more, the time starts anew."""
+        self._missed.pop(job.path, None)
+        with contextlib.suppress(OSError):
+            os.unlink(job.gone)
 
 
 def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:
@@ -160,6 +187,9 @@ def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:
 def find(run_dir: bytes, job: str, token: Optional[str], number: Optional[int]) -> Optional[JobDirectory]:
     """The try of a token, or of a number, or the last one; None when there is none."""
     if token is not None:
+        first = layout.job_directory(run_dir, job, 1)  # most jobs have one try, and its folder need not be listed
+        if status.read_link(first.token) == token:
+            return first
         for candidate in reversed(layout.tries(run_dir, job)):
             directory = layout.job_directory(run_dir, job, candidate)
             if status.read_link(directory.token) == token:
@@ -187,23 +217,29 @@ def as_json(job: str, look: Look, runners: Optional[Runners] = None) -> Json:
         "started_at": facts.started_at,
         "finished_at": facts.finished_at,
         "kill_asked": facts.kill == status.ASKED,
+        "missed_for": look.missed_for,
         "messages": status.messages(look.job),
     }
     return known
 
 
-def _gone_for(job: JobDirectory) -> float:
-    """Seconds since somebody first saw this job gone without an exit record; written down for the next look."""
+def _missed_on_disk(job: JobDirectory) -> Tuple[float, str]:
+    """Seconds since somebody first saw this job gone without an exit record, and why that can't be written down.
+
+    Written down now, for the next look, if nobody has.
+    """
     now = time.time()
     try:
-        with open_regular(job.gone) as file:
-            since = float(file.read(64))
+        since = float(read_regular(job.gone, 64))
     except (OSError, ValueError):
         since = now + 1.0
-    if since > now:  # never seen before, or the clock was set back
-        _write(job.gone, "%.3f\n" % now)
-        return 0.0
-    return now - since
+    if since <= now:
+        return now - since, ""
+    try:  # never seen before, or the clock was set back
+        write(job.gone, b"%.3f\n" % now)
+    except OSError as error:
+        return 0.0, error.strerror or "error"
+    return 0.0, ""
 
 
 def _write(path: bytes, data: str) -> None:

@@ -1,10 +1,11 @@
 """What the client may ask for: hello, resolve, install, submit, poll, watch, kill."""
 
 import base64
+import contextlib
 import os
 import platform
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import layout, status
 from .files import open_regular
@@ -54,11 +55,8 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
     with client.heartbeat():
         for wanted in _jobs(request):
             name = wanted.get("job")
-            try:
+            with _own_trouble(client, name):
                 look = submit_job(request, run_dir, wanted, wrapper, looker)
-            except Refusal as refusal:
-                _refuse_job(client, name, refusal)
-            else:
                 client.say("job", **as_json(str(name), look.seen, looker.runners), found=look.found)
 
 
@@ -68,13 +66,10 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     found = _found(request, run_dir, client)
     with client.heartbeat():
         looker.prepare([job for _, job, _ in found])
-    for name, job, _ in found:
-        try:
-            client.say("job", **as_json(name, looker.look(job), looker.runners))
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # one job's files that can't be read say nothing about the others
-            _refuse_job(client, name, _unreadable(name, error))
+    for name, job, wanted in found:
+        with _own_trouble(client, name):
+            look = looker.look(job, _missed_for(wanted))
+            client.say_soon("job", **as_json(name, look, looker.runners))
 
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -85,10 +80,11 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
         raise Refusal(2, "grace of the request is not in order")
     with client.heartbeat():
         found = _found(request, run_dir, client)
-        for (name, _, _), told in zip(found, kill_jobs([job for _, job, _ in found], looker, grace)):
-            if isinstance(told, Refusal):
-                _refuse_job(client, name, told)
-            else:
+        missed = {job.path: _missed_for(wanted) for _, job, wanted in found}
+        for (name, _, _), told in zip(found, kill_jobs([job for _, job, _ in found], looker, grace, missed)):
+            with _own_trouble(client, name):
+                if isinstance(told, Refusal):
+                    raise told
                 client.say("job", **as_json(name, told, looker.runners))
 
 
@@ -125,6 +121,7 @@ class _Watched:
         self._name, self.job, self._told = name, job, ""
         offsets = {stream: number(wanted, stream) for stream in ("out", "err")}
         self._offsets = {stream: offset for stream, offset in offsets.items() if offset is not None}
+        self._missed_for = _missed_for(wanted)
 
     def step(self, looker: Looker, client: Client) -> bool:
         """Tell what is new; was there anything? The state is looked at before the output is read, and an end is
@@ -133,17 +130,14 @@ class _Watched:
             self.ended = True
             client.say("missing", job=self._name)
             return True
-        try:
+        with _own_trouble(client, self._name):
             return self._look(looker, client)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            self.ended = True
-            _refuse_job(client, self._name, _unreadable(self._name, error))
-            return True
+        self.ended = True
+        return True
 
     def _look(self, looker: Looker, client: Client) -> bool:
-        look = looker.look(self.job)
+        look = looker.look(self.job, self._missed_for)
+        self._missed_for = 0.0  # from now on the looker knows
         self.ended = look.verdict.state in status.ENDED
         news = False if self.ended else self._tell(look, client, looker)
         for stream in self._offsets:
@@ -204,23 +198,35 @@ def _found(request: Json, run_dir: bytes, client: Client) -> List[Tuple[str, Job
         wanted = _jobs(request)
     found = []
     for each in wanted:
-        try:
+        with _own_trouble(client, each.get("job")):
             name = text(each, "job")
             token = None if each.get("token") is None else text(each, "token")
             job = find(run_dir, name, token, number(each, "try"))
-        except Refusal as refusal:
-            _refuse_job(client, each.get("job"), refusal)
-            continue
-        if job is None:
-            client.say("missing", job=name)
-        else:
-            found.append((name, job, each))
+            if job is None:
+                client.say_soon("missing", job=name)
+            else:
+                found.append((name, job, each))
     return found
 
 
-def _unreadable(name: str, error: OSError) -> Refusal:
-    why = "the job status files of %s can't be read: %s" % (name, error.strerror)
-    return Refusal(7, why, "Look at its folder in log/job there.")
+def _missed_for(wanted: Json) -> float:
+    """For how many seconds the client has known the job gone without an exit record."""
+    seconds: Any = wanted.get("missed_for", 0.0)
+    return seconds if type(seconds) in (int, float) and seconds > 0 else 0.0
+
+
+@contextlib.contextmanager
+def _own_trouble(client: Client, name: object) -> Iterator[None]:
+    """What goes wrong with one job is told as its error, and says nothing about the others."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Refusal as refusal:
+        _refuse_job(client, name, refusal)
+    except OSError as error:
+        why = "the job status files of %s can't be read: %s" % (name, error.strerror)
+        _refuse_job(client, name, Refusal(7, why, "Look at its folder in log/job there."))
 
 
 def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:

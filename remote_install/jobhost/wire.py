@@ -16,6 +16,7 @@ MARK = b"\n" + MARKER.encode("ascii") + b"\n"  # a login banner may lack its lin
 LAST = "end"
 RSYNC = "rsync"  # in place of a verb: says the marker line and becomes rsync
 MAX_LINE = 64 * 1024 * 1024  # bytes of one reply: the plan of an install of a million files
+PIECE = 32 * 1024  # bytes of replies that go out together
 SILENCE = 45.0  # seconds after which a client that should say something every few counts as gone
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
 
@@ -74,10 +75,20 @@ class Client:
         self._heard_at = time.monotonic()
         self._writing = threading.Lock()
         self._out = sys.stdout.fileno()  # no buffer, hence nothing that would be flushed to nobody at the end
+        self._unsaid: List[bytes] = []
+        self._unsaid_size = 0
         self._write(MARK)
 
     def say(self, reply: str, **fields: Any) -> None:
         self._write(encode(reply, fields))
+
+    def say_soon(self, reply: str, **fields: Any) -> None:
+        """Say it with others in one piece, at the latest when something else is said."""
+        line = encode(reply, fields)
+        self._unsaid.append(line)
+        self._unsaid_size += len(line)
+        if self._unsaid_size >= PIECE:
+            self._write(b"")
 
     def offer(self, reply: str, **fields: Any) -> bool:
         """Say it if that can be done without waiting for the client to read; at most PIPE_BUF bytes. Was it said?
@@ -176,6 +187,8 @@ class Client:
 
     def _write(self, data: bytes) -> None:
         with self._writing:
+            data = b"".join([*self._unsaid, data])
+            self._unsaid, self._unsaid_size = [], 0
             self._write_all(data)
 
     def _write_all(self, data: bytes) -> None:

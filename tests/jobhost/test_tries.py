@@ -199,5 +199,6 @@ def test_what_the_client_is_told_of_a_try_has_these_fields(run: bytes) -> None:
         "started_at": "2026-11-22T12:00:01Z",
         "finished_at": "2026-11-22T12:00:09Z",
         "kill_asked": False,
+        "missed_for": None,
         "messages": [],
     }

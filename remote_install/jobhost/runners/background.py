@@ -83,6 +83,8 @@ def ask(facts: Facts, here: Here, table: Table) -> Answer:
         return Answer(GONE, "host rebooted")
     if identity.namespace != here.namespace:
         return Answer(NOT_ASKED, "it runs in another pid namespace of %s" % here.host)
+    if not table.alive(identity):
+        table.add(identity.pid)  # it may have been started since all were listed
     return Answer(RUNNING if table.alive(identity) else GONE)
 
 
