@@ -38,8 +38,7 @@ def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) ->
 def pushing(sources: tuple[str, ...], platform: Platform, target: Callable[[], str], *more: str) -> Command:
     """What `push` runs, with `more` options. Raises UsageError."""
     for source in sources:
-        if not os.path.lexists(source.rstrip("/") or "/"):
-            raise UsageError(f"{source}: there is no such file or folder here")
+        _check_source(source)
     return rsync.push(platform, platform.hosts[0], sources, target(), (*more, *OPTIONS))
 
 
@@ -50,11 +49,27 @@ def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
 
 def pulling(platform: Platform, source: Callable[[], str], target: str, *more: str) -> Command:
     """What `pull` runs, with `more` options. Raises UsageError."""
-    folder = os.path.dirname(os.path.abspath(target))
-    if not os.path.isdir(folder):
-        raise UsageError(f"{target}: there is no folder {folder} here", "Make it first.")
+    _check_target(target)
     options = (*more, *OPTIONS, "--no-devices", "--no-specials")
     return rsync.pull(platform, platform.hosts[0], source(), target, options)
+
+
+def _check_source(source: str) -> None:
+    """Raises UsageError for what is not there, or is nothing that rsync would send: it passes over that in silence."""
+    path = source if source.strip("/") else source[:1]  # "" comes from a shell variable that is not set
+    if not path or not os.path.lexists(path.rstrip("/") or "/"):
+        raise UsageError(f"{source or repr(source)}: there is no such file or folder here")
+    if not os.path.islink(path) and not os.path.isdir(path) and not os.path.isfile(path):
+        raise UsageError(f"{source}: it is no file, folder or link")
+
+
+def _check_target(target: str) -> None:
+    """Raises UsageError where a file would take the place of a device (/dev/null!), a socket or a pipe."""
+    folder = os.path.dirname(os.path.abspath(target))
+    if not target or not os.path.isdir(folder):
+        raise UsageError(f"{target or repr(target)}: there is no folder {folder} here", "Make it first.")
+    if os.path.exists(target) and not os.path.isdir(target) and not os.path.isfile(target):
+        raise UsageError(f"{target}: it is no file or folder, and would be replaced", "Name another one.")
 
 
 def needs_a_call(path: str) -> bool:

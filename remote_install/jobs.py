@@ -60,8 +60,7 @@ def _take(run: RunDirectory, job: Wanted, again: bool) -> Asked:
 def take_again(run: RunDirectory, one: Asked) -> Asked:
     """The token of a new try after `one` failed, on the same platform."""
     assert one.token is not None
-    token = record.take(run, one.job, (one.platform.name,), again=True, retry=one.token.retry + 1)
-    return Asked(one.job, one.platform, token)
+    return Asked(one.job, one.platform, record.take_after(run, one.token))
 
 
 def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Talk) -> list[Report]:

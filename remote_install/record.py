@@ -45,25 +45,27 @@ def latest(run: RunDirectory, job: str) -> Token | None:
     """The token of the last submission of `job` from here."""
     folder = run.job_folder(job)
     numbers = [int(m.group(1)) for m in map(TOKEN_FILE.fullmatch, os.listdir(folder)) if m]
-    if not numbers:
-        return None
-    path = os.path.join(folder, f"token.{max(numbers)}")
+    return _read(run, job, max(numbers)) if numbers else None
+
+
+def _read(run: RunDirectory, job: str, number: int) -> Token:
+    path = os.path.join(run.job_folder(job), f"token.{number}")
     try:
         fields = json.loads(read_regular(os.fsencode(path), MAX_FILE))
         retry = fields.get("retry", 0)
         if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
             raise ValueError
-        return Token(job, max(numbers), fields["token"], fields["platform"], int(retry))
+        return Token(job, number, fields["token"], fields["platform"], int(retry))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"{path}: not a token of ours", "Remove the file if no job of this run is alive; that starts a new try."
         ) from None
 
 
-def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = False, retry: int = 0) -> Token:
+def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = False) -> Token:
     """The token to submit `job` with: the last one unless its end was reported here, else the next.
 
-    platforms: where it may run, the first choice first. again: the next in any case. retry: see Token.
+    platforms: where it may run, the first choice first. again: the next in any case.
 
     Written to disk before it is used. Of two that take the next one at the same time both get the same.
     Raises WouldDoHarm when the last one went to another platform, and may be alive there.
@@ -73,11 +75,7 @@ def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = 
     if last_open is not None and last_open.platform in platforms:
         return last_open
     _check_not_sent(run, last_open)
-    number = 1 if last is None else last.number + 1
-    data = (
-        json.dumps({"token": secrets.token_hex(16), "platform": platforms[0], "retry": retry}).encode("ascii") + b"\n"
-    )
-    create(os.path.join(run.job_folder(job), f"token.{number}"), data)
+    _make(run, job, 1 if last is None else last.number + 1, platforms[0], retry=0)
     _check_not_sent(run, last_open)  # it may have been meanwhile; who sends it looks for us after it said so
     token = latest(run, job)
     assert token is not None
@@ -85,6 +83,21 @@ def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = 
         _check_not_sent(run, token)
         raise WouldDoHarm(f"job {job} was begun on {token.platform} at the same time", "Type the command again.")
     return token
+
+
+def take_after(run: RunDirectory, token: Token) -> Token:
+    """The token of the new try after the one with `token` failed, on the same platform.
+
+    It is the one that follows `token`, whoever made it: of several that watch a job all mean the same new try.
+    """
+    _make(run, token.job, token.number + 1, token.platform, token.retry + 1)
+    return _read(run, token.job, token.number + 1)
+
+
+def _make(run: RunDirectory, job: str, number: int, platform: str, retry: int) -> None:
+    """A token's file, unless somebody was faster."""
+    fields = {"token": secrets.token_hex(16), "platform": platform, "retry": retry}
+    create(os.path.join(run.job_folder(job), f"token.{number}"), json.dumps(fields).encode("ascii") + b"\n")
 
 
 def mark_sent(run: RunDirectory, token: Token) -> None:

@@ -117,8 +117,8 @@ def open_run(path: str, run_id: str | None = None) -> RunDirectory:
     Raises UsageError when there is none, or when its name is no run id; ConfigError with all mistakes of its run.yaml.
     """
     where = os.path.abspath(path)
-    if not os.path.isdir(where):
-        raise UsageError(f"no run directory at {path}", "RUN is the path of a folder on this machine.")
+    if not path or not os.path.isdir(where):  # "" comes from a shell variable that is not set: it does not mean here
+        raise UsageError(f"no run directory at {path or repr(path)}", "RUN is the path of a folder on this machine.")
     settings = run_yaml.read(path)
     name = run_id if run_id is not None else settings.run_id or os.path.basename(where)
     if not layout.RUN_ID.fullmatch(name):

@@ -44,7 +44,16 @@ def scan(run: RunDirectory, rsync_command: tuple[str, ...], say_command: Tell) -
         return always or (remaining is not None and path not in remaining)
 
     entries = listing.walk(os.fsencode(run.path), excluded)
+    _leave_out_what_jobs_made(entries)
     return Content(entries, tuple(listing.others), listing.cache)
+
+
+def _leave_out_what_jobs_made(entries: manifest.Entries) -> None:
+    """The folder above the jobs' own, unless it holds more: the first submit, which makes it, is no new content."""
+    above = os.fsencode(os.path.dirname(JOBS))
+    more = any(path.startswith(above + b"/") for path in entries)
+    if above in entries and entries[above].kind == manifest.FOLDER and not more:
+        del entries[above]
 
 
 def _remaining(run: RunDirectory, rsync_command: tuple[str, ...], say_command: Tell) -> set[bytes]:

@@ -191,7 +191,8 @@ class _Watch:
         self._offsets[one.job] = {"out": 0, "err": 0}
         self._missed.pop(one.job, None)
         (told,) = jobs.submit(self._run, [new], [self._wanted[one.job]], self._talk)
-        self._tell(told)
+        if told.error or not told.ended:  # who else watches may be further: the next look sees how this try ended
+            self._tell(told)
 
     def _give_up(self, error: RemoteInstallError) -> None:
         for one in self._pending():

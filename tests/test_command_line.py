@@ -25,6 +25,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "bad name").mkdir()
     (tmp_path / "with-yaml").mkdir()
     (tmp_path / "with-yaml/run.yaml").write_text("id: -x\n")
+    (tmp_path / "with-job").mkdir()
+    (tmp_path / "with-job/run.yaml").write_text("jobs: {job: {platform: hpd, command: x}}\n")
     (tmp_path / "file").write_text("")
     (tmp_path / "remote-install").mkdir()
     (tmp_path / "remote-install/hosts.yaml").write_text("platforms: {hpc: {hosts: [h]}, gpu: }\n")
@@ -50,7 +52,15 @@ MISTAKES = [
     (["run", "demo", "-p", "hpd", "--", "true"], 3, "hpc"),
     (["run", "with-yaml", "-p", "hpc", "--", "true"], 3, "with-yaml/run.yaml:1:5: id: expected"),
     (["run", "demo", "--hosts", "nowhere.yaml", "-p", "hpc", "--", "true"], 3, "nowhere.yaml"),
-    (["run", "demo", "-p", "hpc", "--dry-run", "--", "true"], 2, "does not have that option yet"),
+    (["run", "demo", "-p", "hpc", "--on-cancel", "kill", "--", "true"], 2, "does not have that option yet"),
+    (["run", "", "-p", "hpc", "--", "true"], 2, "no run directory at ''"),
+    (["run", "demo", "-p", "hpc", "--name", "", "--", "true"], 2, "can't be a job's name"),
+    (["run", "with-job", "--name", ""], 2, "run.yaml has no job ''"),
+    (["poll", "demo", "-p", "hpd", "train"], 3, "hpd"),
+    (["kill", "demo", "--grace", "5s", "train"], 2, "nothing is known here of job train"),
+    (["kill", "demo", "--grase", "train"], 2, "unrecognized arguments: --grase"),
+    (["push", "with-yaml", "demo", "--dry-run", "hpd:up"], 3, "hpd"),
+    (["schema", "run.yaml", "hosts.yaml"], 2, "unrecognized arguments: hosts.yaml"),
     (["clean", "demo"], 2, "does not have that command yet"),
     (["install", "demo"], 2, "-p PLATFORM"),
     (["install", "demo", "-p", "hpc", "--", "true"], 2, "`run`"),

@@ -258,3 +258,12 @@ def test_an_end_is_written_down_only_when_the_user_was_shown_it(run: RunDirector
     assert record.take(run, "job", ("hpc",)).number == 2
     jobs.keep(run, one, Report("job", 1, "running", "hpc", "login1"))
     assert record.ended(record.report(run, token))
+
+
+def test_whoever_sees_a_try_fail_means_the_same_new_try(run: RunDirectory) -> None:
+    first = record.take(run, "job", ("hpc",))
+    second = record.take_after(run, first)
+    third = record.take_after(run, second)
+    assert (second.number, second.retry, third.number, third.retry) == (2, 1, 3, 2)
+    assert record.take_after(run, first) == second
+    assert record.latest(run, "job") == third

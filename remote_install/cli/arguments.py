@@ -30,6 +30,18 @@ OPTIONS_NOT_YET = [
 
 
 class _Parser(argparse.ArgumentParser):
+    _mixing = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Options may stand between what has no name: argparse alone refuses `poll RUN -p PLATFORM JOB`."""
+        if self._mixing or any(isinstance(action, argparse._SubParsersAction) for action in self._actions):
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
     def error(self, message: str) -> NoReturn:
         later = [word for word in message.split() if word in OPTIONS_NOT_YET]
         if later and message.startswith("unrecognized arguments"):

@@ -59,7 +59,7 @@ class Context:
         if self.argv:
             return [self._as_typed(Wanted(self._job_name(), tuple(self.argv), self._candidates(None)))]
         settings = self.run.settings.jobs
-        names = getattr(self.arguments, "jobs", []) or ([self.arguments.name] if self.arguments.name else [])
+        names = getattr(self.arguments, "jobs", []) or ([] if self.arguments.name is None else [self.arguments.name])
         unknown = [name for name in names if name not in settings]
         if unknown:
             hint = nearest(unknown[0], settings) or f"It has: {', '.join(settings) or 'none'}."
@@ -92,7 +92,7 @@ class Context:
     def _job_name(self) -> str:
         if getattr(self.arguments, "jobs", []):
             raise UsageError("the jobs of run.yaml have their commands there", "Leave out the names, or the command.")
-        name = str(self.arguments.name or "job")
+        name = "job" if self.arguments.name is None else str(self.arguments.name)
         if not JOB_NAME.fullmatch(name):
             raise UsageError(f"{name!r} can't be a job's name: up to 64 letters, digits and . _ + -")
         return name

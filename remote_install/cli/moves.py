@@ -14,6 +14,7 @@ from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
 from transfer.rsync import Changes
+from transfer.wording import visible
 
 
 def install_command(context: Context) -> int:
@@ -102,6 +103,8 @@ def _copied(context: Context, platform: Platform, done: str, word: str, copied: 
     began = time.monotonic()
     changes = copied()
     spent = time.monotonic() - began
+    for name in changes.skipped[:5]:
+        context.out.tell(f"{visible(name)} was passed over: it is no file, folder or link")
     context.out.tell(f"{done} {_amounts(changes)}, {word} {platform.name} in {spent:.1f} s")
     context.out.document(
         {

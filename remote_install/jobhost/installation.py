@@ -38,9 +38,13 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
     except OSError as error:
         raise Refusal(
             5,
-            "%s can't be written: %s" % (to_text(run_dir), error),
+            "%s can't be written: %s" % (_place_of(error, run_dir), error.strerror),
             "Is the disk full? Else set run_root in hosts.yaml to a folder that you may write to there.",
         )
+
+
+def _place_of(error: OSError, run_dir: bytes) -> str:
+    return to_text(error.filename if isinstance(error.filename, bytes) else run_dir)
 
 
 def _rehearse(target: Target, request: Json, client: Client) -> None:
@@ -74,10 +78,24 @@ def _install(target: Target, request: Json, client: Client) -> None:
         return
     place(target, wanted, plan)
     if build.due:
-        building.run(build.argv, text(request, "run"), target, client)
+        _run_command(build, request, target, wanted, client)
     altered, cache = look_again(target, wanted, listing.cache, now_ns())
     target.finish(Manifest(wanted, cache, build.key, altered if build.due else build.settled))
     client.say("installed")
+
+
+def _run_command(build: Build, request: Json, target: Target, wanted: Entries, client: Client) -> None:
+    """Run the install command. What it has removed of ours is there again, however it ended: the mark first of all."""
+    try:
+        building.run(build.argv, text(request, "run"), target, client)
+    finally:
+        run_dir_there = os.path.isdir(target.run_dir)
+        if not target.unfinished:
+            target.prepare()
+            target.mark(wanted)
+            target.claim(text(request, "uuid"), text(request, "origin"), adopt=False)
+    if not run_dir_there:
+        raise Refusal(1, "the install command removed the run directory", building.HINT)
 
 
 def _look(target: Target, request: Json) -> Tuple[Manifest, Listing, Build]:

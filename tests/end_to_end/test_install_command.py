@@ -396,3 +396,44 @@ def test_a_job_sees_what_the_command_made(client: Client) -> None:
     client.write("data", "x")
     assert client("run", "demo", "-p", "hpc", "--", "cat", "built").out == b"x"
     wait_for(client, "test -e built")
+
+
+def test_the_first_job_is_no_new_content(client: Client) -> None:
+    command(client, COUNT)
+    assert install(client).code == 0
+    assert client("run", "demo", "-p", "hpc", "--", "true").code == 0
+    assert runs(client) == 1
+    client.write("log/mine", "one")  # the user's own
+    assert sent(install(client)) == (1, 0)
+    assert (runs(client), exists(client, "log/mine")) == (2, True)
+
+
+@pytest.mark.parametrize("end", ["true", "exit 3"])
+def test_what_it_removes_of_ours_does_not_make_an_install_whole(client: Client, end: str) -> None:
+    """As `git clean -fdx` in a build script does."""
+    client.write("data", "one")
+    command(client, f"{COUNT} rm -rf .remote-install; {end}")
+    done = install(client)
+    assert done.code == int(end != "true"), done.err
+    assert submit(client).code == (9 if done.code else 0)
+    install(client)
+    assert runs(client) == (2 if done.code else 1)
+    client.write("../other/demo/data", "two")
+    other = client("install", "other/demo", "-p", "hpc")
+    assert (other.code, "another run directory" in other.err) == (9, True), other.err
+
+
+def test_it_may_not_remove_the_run_directory(client: Client) -> None:
+    command(client, "rm -rf $REMOTE_INSTALL_RUN_DIR")
+    done = install(client)
+    assert (done.code, "removed the run directory" in done.err) == (1, True), done.err
+    assert submit(client).code == 9
+    assert install(client).code == 1
+
+
+def test_a_file_that_it_makes_unreadable_is_named(client: Client) -> None:
+    client.write("data", "one")
+    command(client, "echo two >data; chmod 0 data")
+    done = install(client)
+    assert done.code == 5
+    assert f"{client.there}/data can't be written: Permission denied" in done.err

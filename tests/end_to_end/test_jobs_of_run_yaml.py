@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,20 @@ def test_wait_makes_the_retries_too(client: Client) -> None:
     assert client("submit", "demo").code in (0, 1)
     done = client("wait", "demo", "--json")
     assert (done.code, states(done)) == (0, [("job", 2, "succeeded")])
+
+
+def test_two_that_wait_at_once_make_each_retry_once(client: Client) -> None:
+    command = "touch ready; until [ -e go ]; do sleep 0.05; done; echo >>starts; exit 3"
+    client.write("run.yaml", f"jobs:\n  job: {{platform: hpc, command: '{command}', retries: 3}}\n")
+    assert client("submit", "demo").code == 0
+    waiting = [client.start("wait", "demo", "--json") for _ in range(2)]
+    time.sleep(2)  # both are to see the first try alive
+    client.host.run(["touch", f"{client.there}/go"], check=True)
+    for process in waiting:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 1, err.decode()
+        assert states(Done(1, out, err.decode(), 0)) == [("job", 4, "failed")]
+    assert client.host.read(f"{client.there}/starts") == "\n" * 4
 
 
 def test_a_job_that_somebody_killed_is_not_tried_again(client: Client) -> None:

@@ -84,6 +84,9 @@ def test_what_was_there_before_stays(small: Client) -> None:
         (["pull", "hpc:missing", "back"], 5),
         (["pull", "hpc:some", "no/such/folder/back"], 2),
         (["pull", "back"], 2),
+        (["push", "", "hpc:up"], 2),
+        (["push", "/dev/full", "hpc:up"], 2),
+        (["pull", "hpc:", ""], 2),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_made(small: Client, words: list[str], code: int) -> None:
@@ -92,3 +95,23 @@ def test_mistakes_are_told_and_nothing_is_made(small: Client, words: list[str], 
     assert done.code == code, done.err
     assert "Traceback" not in done.err
     assert sorted(os.listdir(small.folder)) == before
+
+
+def test_what_is_no_file_is_not_replaced_by_one(small: Client) -> None:
+    """As root that would take /dev/null away from the whole machine."""
+    assert small("push", "some/file", "hpc:file").code == 0
+    os.mkfifo(small.folder / "pipe")
+    for words in (["pull", "hpc:file", "pipe"], ["pull", "hpc:file", "pipe", "--dry-run"]):
+        done = small(*words)
+        assert (done.code, "it is no file or folder" in done.err) == (2, True), done.err
+    assert (small.folder / "pipe").is_fifo()
+
+
+def test_what_is_no_file_is_told_when_it_is_passed_over(small: Client) -> None:
+    os.mkfifo(small.folder / "some/pipe")
+    pushed = small("push", "some", "hpc:up")
+    assert pushed.code == 0
+    assert "some/pipe was passed over" in pushed.err
+    assert "null was passed over" in small("pull", "hpc:/dev/null", "back").err
+    done = small("push", "some/pipe", "hpc:up")
+    assert (done.code, "some/pipe: it is no file, folder or link" in done.err) == (2, True), done.err
