@@ -19,6 +19,9 @@ from .slurm import Accounting, Slurm
 
 MakeSlurmClusters = Callable[..., list[Slurm]]
 
+# The first test of all has its system made: two minutes where nothing else runs (see hosts.systems).
+FIRST_SECONDS = 900
+
 # Tests that share a batch system run in one test process: it starts once.
 GROUPS = {
     "slurm": "slurm",
@@ -31,14 +34,13 @@ GROUPS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of batch systems: -m 'not batch' leaves them out."""
-    for item in items:
-        groups = {GROUPS[name] for name in getattr(item, "fixturenames", ()) if name in GROUPS}
-        if groups:
-            item.add_marker(pytest.mark.batch)
-            item.add_marker(pytest.mark.xdist_group("-".join(sorted(groups))))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test of a batch system: -m 'not batch' leaves it out. Later it would be too late for xdist's groups."""
+    groups = {GROUPS[name] for name in getattr(item, "fixturenames", ()) if name in GROUPS}
+    if groups:
+        item.add_marker(pytest.mark.batch)
+        item.add_marker(pytest.mark.timeout(FIRST_SECONDS))
+        item.add_marker(pytest.mark.xdist_group("-".join(sorted(groups))))
 
 
 def make_job_host(job_hosts: JobHosts, **options: Any) -> JobHost:

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 from hosts import JobHosts
 
-from . import record_at, record_gridengine, record_slurm, record_torque
+from . import record_at, record_gridengine, record_oar, record_slurm, record_torque
 from .cases import CASES
 
 SYSTEMS: dict[str, Callable[[JobHosts], None]] = {
     "at": record_at.record,
     "gridengine": record_gridengine.record,
+    "oar": record_oar.record,
     "slurm": record_slurm.record,
     "torque": record_torque.record,
 }

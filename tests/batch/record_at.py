@@ -5,6 +5,7 @@ from __future__ import annotations
 from hosts import JobHosts
 
 from .atd import HOST, Atd
+from .cases import write_case
 from .daemon import wait_for
 from .recorder import Recorder
 
@@ -31,6 +32,8 @@ def record(job_hosts: JobHosts) -> None:
     user.record("list-one-running", "atq")
     user.record("submit-no-script", "at", "-f", "none", "now")
     user.record("submit-bad-time", "at", "-f", "job", "soon")
+    record_race(user)
+    wait_for("the running jobs alone", lambda: len(user.run("atq").out.splitlines()) == 1)
     atd.atd.stop()
     waiting = user.record("submit-atd-down", "at", "-f", "job", "now").err.split("job ")[1].split()[0]
     user.record("list-atd-down", "atq")
@@ -42,3 +45,15 @@ def record(job_hosts: JobHosts) -> None:
         "cancel-denied": ["atrm", "2"],
     }.items():
         user.record(case, *argv)
+
+
+def record_race(user: Recorder) -> None:
+    """What atq says when a job ends while it looks."""
+    user.host.write_file("quick", "#!/bin/sh\n", 0o755)
+    user.run("sh", "-c", "(for i in $(seq 500); do at -M -f quick now; done) >/dev/null 2>&1 &")
+    for _ in range(2000):
+        seen = user.run("atq")
+        if seen.exit_code != 0:
+            write_case(user.system, "list-while-a-job-ends", seen)
+            return
+    raise RuntimeError("atq was never disturbed")

@@ -12,8 +12,11 @@ def submit(atd: Atd, line: str, *words: str) -> str:
 
 
 def state(atd: Atd, job: str) -> str:
-    """Return the letter of the job's queue, "=" while it runs, "" if atq does not know it."""
-    rows = [line.split() for line in atd.host.run(["atq"], check=True).stdout.splitlines()]
+    """Return the letter of the job's queue, "=" while it runs, "" if atq does not know it, "?" if atq failed."""
+    done = atd.host.run(["atq"])
+    if done.returncode != 0:
+        return "?"  # a job ended while it looked
+    rows = [line.split() for line in done.stdout.splitlines()]
     return next((row[-2] for row in rows if row[0] == job), "")
 
 

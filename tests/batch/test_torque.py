@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from hosts import JobHosts
+
 from . import Slurm, wait_for
+from .slurm import TORQUE_HOST
 
 
 def submit(torque: Slurm, script: str, *options: str) -> str:
@@ -42,3 +47,26 @@ def test_a_job_survives_a_restart_of_the_controller(torque: Slurm) -> None:
     assert state(torque, job) == ""
     torque.start_controller()
     assert state(torque, job) == "R"
+
+
+def processes_in(namespace: str) -> list[str]:
+    """Return the pids, as this machine knows them, of all processes of a pid namespace."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/pid") == namespace:
+                found.append(pid)
+        except OSError:
+            pass  # it has ended, or is none of ours
+    return found
+
+
+def test_nothing_of_a_batch_system_stays_when_its_host_ends(torque: Slurm, job_hosts: JobHosts) -> None:  # noqa: ARG001
+    # torque: that its system can be had here is known
+    host = job_hosts.make(**TORQUE_HOST)
+    Slurm(host).start()
+    wait_for("a job", lambda: host.run(["sbatch", "--wrap=sleep 300"]).returncode == 0)
+    namespace = os.readlink(f"/proc/{host.pid}/ns/pid")
+    assert len(processes_in(namespace)) > 5
+    job_hosts.close_host(host)
+    assert processes_in(namespace) == []
