@@ -14,6 +14,7 @@ from .wire import Refusal
 
 STEP = 0.05  # seconds between two looks
 RECORD = 2.0  # seconds that the job wrapper gets to write the exit record once its command is gone
+KILL_ROUNDS = 5
 BATCH_STEP, BATCH_ROUNDS = 0.5, 60  # a batch system ends jobs in its own time: looks after it was told to
 NOT_STARTED = "killed before it started"
 
@@ -130,9 +131,11 @@ def _end_processes(looks: List[Look], grace: float) -> None:
     left = _still_there(left, grace)
     # The wrapper lives through this and writes down how its command ended.
     _signal(list(left.values()), signal.SIGKILL, spare=True)
-    left = _still_there(left, RECORD)
-    _signal(list(left.values()), signal.SIGKILL, spare=False)
-    for job in set(left) - set(_still_there(left, RECORD)):
+    deaf = left = _still_there(left, RECORD)
+    for _ in range(KILL_ROUNDS):  # who is deaf may have started another one meanwhile
+        _signal(list(left.values()), signal.SIGKILL, spare=False)
+        left = _still_there(left, RECORD / KILL_ROUNDS)
+    for job in set(deaf) - set(left):
         if status.read(job).exit_code is None:
             _record(job, signal.SIGKILL)
 

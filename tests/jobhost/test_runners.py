@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from batch.cases import names_of, read_case
 
-from remote_install.jobhost.runners import commands
+from remote_install import examples_folder
+from remote_install.jobhost.runners import commands, own
 from remote_install.jobhost.runners.words import Job, Said, Settings
 from remote_install.jobhost.status import GONE, QUEUED, RUNNING
+from remote_install.jobhost.wire import Refusal
 
 ME = Settings("alice")
 JOB = Job("remote-install.ab.train.01", 5400, {"--account": "climate", "-l": "mem=1G", "--exclusive": ""})
@@ -151,3 +153,32 @@ def test_commands_see_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "SLURM_CONF=/etc/x\n" in told.out
     assert "MORE=a\udcff\nb\n" in told.out
     assert "HOME=" in told.out
+
+
+def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
+    with open(f"{examples_folder()}/runners/oar.py", encoding="utf-8") as file:
+        oar = own.load("oar", file.read())
+    for case in names_of("oar"):
+        heard = said("oar", case)
+        if case.startswith("submit"):
+            assert oar.parse_submit(heard).isdigit() == (heard.code == 0), case
+        elif case.startswith("list"):
+            assert (oar.parse_listing(heard, ME) is None) == (heard.code != 0), case
+    alive = oar.parse_listing(said("oar", "list-alive"), ME)
+    assert {alive["4"].word, alive["3"].word} == {QUEUED, RUNNING}
+    assert oar.submit(JOB, ME)[:3] == ["oarsub", "-l", "walltime=1:30:00"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("NAME = 'x'", "has no ID"),
+        ("import nothing_like_that", "can't be loaded: ModuleNotFoundError"),
+        ("def (", "can't be loaded: SyntaxError"),
+    ],
+)
+def test_a_file_that_is_no_runner_is_refused(source: str, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        own.load("mine", source)
+    assert message in caught.value.message
+    assert caught.value.code == 3
