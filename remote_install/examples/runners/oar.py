@@ -24,7 +24,7 @@ def submit(job, settings):
 def parse_submit(said):
     """The job id; "" when there is none."""
     found = re.search(r"^OAR_JOB_ID=(\d+)$", said.out, re.MULTILINE)
-    return found.group(1) if found else ""
+    return found.group(1) if found and said.code == 0 else ""
 
 
 def listing(ids, settings):
