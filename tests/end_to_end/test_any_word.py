@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +77,47 @@ def test_any_argument_arrives_unchanged(client: Client, drawn: list[bytes]) -> N
 def test_any_program_of_the_run_directory_can_be_the_command(client: Client, name: bytes, drawn: list[bytes]) -> None:
     client.write(b"bin/" + name, "#!/bin/sh\n[ $# = 0 ] || printf '%s\\0' \"$@\"\n", 0o755)
     check_arguments(client("run", "demo", "-p", "hpc", "--", b"bin/" + name, *drawn), drawn)
+
+
+# Variables.
+
+SHOW_VARIABLES = """\
+import os, sys
+names = sorted(name for name in os.environb if name.startswith(sys.argv[1].encode()))
+sys.stdout.buffer.write(b"".join(os.environb[name] + b"\\0" for name in names))
+"""
+# What YAML can hold as text: no control characters but tab and newline.
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\u2028\u2029"), max_size=200)
+lines = st.lists(st.one_of(texts, st.sampled_from(["\n", "\t", "'", '"', "$(touch pwned)", "\\", "#", ": ", "- "])))
+values = lines.map("".join)
+
+
+@MANY
+@given(drawn=st.lists(values, min_size=20, max_size=60))
+def test_any_environment_value_arrives_unchanged(client: Client, drawn: list[str]) -> None:
+    environment = {f"VALUE_{number:03}": value for number, value in enumerate(drawn)}
+    job = {"platform": "hpc", "command": ["python3", "show.py", "VALUE_"], "environment": environment}
+    client.write("show.py", SHOW_VARIABLES)
+    client.write("run.yaml", yaml.safe_dump({"jobs": {"job": job}}))
+    check_arguments(client("run", "demo"), [value.encode() for value in drawn])
+
+
+@MANY
+@given(drawn=st.lists(words, min_size=20, max_size=60))
+def test_any_secret_arrives_unchanged(client: Client, drawn: list[bytes]) -> None:
+    given_words = [*AWKWARD, *drawn]
+    names = [f"SECRET_{number:03}" for number in range(len(given_words))]
+    client.write("show.py", SHOW_VARIABLES)
+    (client.folder / "hosts.yaml").write_text(hosts_without_secrets(client) + f"    secrets: [{', '.join(names)}]\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, word in zip(names, given_words):
+            patch.setenv(name, os.fsdecode(word))
+        check_arguments(client("run", "demo", "-p", "hpc", "--", "python3", "show.py", "SECRET_"), given_words)
+
+
+def hosts_without_secrets(client: Client) -> str:
+    lines = (client.folder / "hosts.yaml").read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if "secrets:" not in line)
 
 
 # Files.
