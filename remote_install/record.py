@@ -146,11 +146,11 @@ def write_report(run: RunDirectory, token: Token, fields: dict[str, Any]) -> Non
 
 def missed_for(run: RunDirectory, token: Token) -> float:
     """Seconds since the job was first told to be gone without an exit record; 0 when it is not."""
+    text = read_regular(os.fsencode(_missed_file(run, token)), 64)
     try:
-        since = float(read_regular(os.fsencode(_missed_file(run, token)), 64))
+        return max(0.0, time.time() - float(text)) if text else 0.0
     except ValueError:
         return 0.0
-    return max(0.0, time.time() - since)
 
 
 def write_missed(run: RunDirectory, token: Token, seconds: float | None) -> None:
@@ -175,8 +175,8 @@ def ended(fields: dict[str, Any] | None) -> bool:
 
 def _report_file(run: RunDirectory, token: Token) -> str:
     """Looked up by itself: the folder was made, and seen to be no link, when its token was read."""
-    return os.path.join(run.path, JOBS, token.job, f"report.{token.number}")
+    return f"{run.path}/{JOBS}/{token.job}/report.{token.number}"
 
 
 def _missed_file(run: RunDirectory, token: Token) -> str:
-    return os.path.join(run.path, JOBS, token.job, f"missed.{token.number}")
+    return f"{run.path}/{JOBS}/{token.job}/missed.{token.number}"

@@ -51,7 +51,7 @@ class RunDirectory:
 
     def job_folder(self, job: str) -> str:
         """The folder of all tries of `job`, made with its parents."""
-        folder = os.path.join(self._jobs, job)
+        folder = f"{self._jobs}/{job}"
         try:
             if stat.S_ISDIR(os.lstat(folder).st_mode):
                 return folder
