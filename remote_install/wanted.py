@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from transfer.platforms import Platform
 
 # env(1) takes a word with = for a variable, also where the program should stand.
 PROGRAM = ("/bin/sh", "-c", 'exec "$@"', "sh")
+LONGEST_LINE = 64 * 1024  # bytes; Linux takes 128 KiB in one argument
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,21 @@ def argument_list(command: Line, platform: Platform, environment: Mapping[str, s
 
 
 def _in_shell(command: Line, shell: tuple[str, ...], init_script: str) -> tuple[str, ...]:
+    # An empty line between: a backslash at the end of the init script would take the command for more of its own line.
     if isinstance(command, str):
-        return (*shell, "-c", f"{init_script}\n{command}" if init_script else command)
-    if init_script:
-        return (*shell, "-c", f'{init_script}\nexec "$@"', shell[0], *command)
-    return command
+        return (*shell, "-c", f"{init_script}\n\n{command}" if init_script else command)
+    if not init_script:
+        return command
+    # Not as arguments of the shell: an init script that sources another one without arguments would give it these,
+    # and `set --` in one would change them.
+    words = " ".join(map(_quoted, command))
+    if len(os.fsencode(words)) < LONGEST_LINE:
+        return (*shell, "-c", f"{init_script}\n\nexec {words}")
+    return (*shell, "-c", f'{init_script}\n\nexec "$@"', shell[0], *command)
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def secrets(platform: Platform, environ: Mapping[str, str]) -> dict[str, str]:

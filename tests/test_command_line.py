@@ -143,6 +143,13 @@ def test_a_full_disk_here_is_told_and_is_no_failed_job(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_neither_is_one_that_can_not_be_told(folder: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": ROOT, "XDG_CONFIG_HOME": str(folder)}
+    with open("/dev/full", "w") as full:
+        line = [sys.executable, "-m", "remote_install", "platforms"]
+        assert subprocess.run(line, cwd=folder, env=env, stdout=full, stderr=full).returncode == 5
+
+
 def test_a_token_that_is_a_folder_is_told(folder: Path) -> None:
     (folder / "demo/log/job/job/token.1").mkdir(parents=True)
     done = remote_install(folder, "poll", "demo")

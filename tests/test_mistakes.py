@@ -52,6 +52,7 @@ MISTAKES = [
     ("hosts", "platforms:\n  hpc: {rsync: {options: [--delete]}}", "2:27", "--delete is not used here", "Remove it."),
     ("hosts", "groups:\n  any: {platforms: [hcp]}\nplatforms: {hpc: }", "2:21", "there is no platform hcp", "`hpc`"),
     ("hosts", "platforms: {hpc: {environment: {A B: 1}}}", "1:33", "expected a variable's name", ""),
+    ("hosts", "platforms: {hpc: {secrets: [KEY, PATH]}}", "1:34", "(PATH belongs under `environment`)", ""),
     ("run", "job:\n  a: {command: x}", "1:1", "`job` is not a key of this file", "Did you mean `jobs`?"),
     ("run", "jobs:\n  a: {comand: x}", "2:7", "`comand` is not a key of jobs.a", "Did you mean `command`?"),
     ("run", "jobs:\n  a: {platform: hpc}", "2:6", "jobs.a: `command` is missing", "Add a line `command: ...`."),

@@ -85,6 +85,13 @@ def _refuse_job_runner(value: Any) -> Refusal:
 
 
 VARIABLE = Key("name", pattern="[A-Za-z_][A-Za-z0-9_]*", wanted="a variable's name", refuse=_refuse_variable)
+# With the PATH of this machine the job wrapper would not find its tools, and the job be lost.
+_SECRET = Key(
+    "name",
+    pattern=f"(?!PATH$){VARIABLE.pattern}",
+    wanted="a variable's name (PATH belongs under `environment`)",
+    refuse=_refuse_variable,
+)
 ENVIRONMENT = Key("variables of the job", Kind.MAPPING, name=VARIABLE, item=Key("value", lines=True))
 _DIRECTIVE = Key("directive", pattern=r"[^\s\x00-\x1f=]+", wanted="an option of the job runner, without its value")
 DIRECTIVES = Key(
@@ -159,7 +166,7 @@ _PLATFORM = {
         refuse=lambda paths: ("symlink_dirs has no effect yet", "Remove it.") if paths else None,
     ),
     "environment": ENVIRONMENT,
-    "secrets": Key("variables of this machine that the job gets, never shown", Kind.LIST, item=VARIABLE),
+    "secrets": Key("variables of this machine that the job gets, never shown", Kind.LIST, item=_SECRET),
     "forward": Key("variables of this machine that the job runner's commands see", Kind.LIST, item=VARIABLE),
     "init_script": Key("shell lines in the job, before the command", lines=True, empty=True),
     "directives": DIRECTIVES,

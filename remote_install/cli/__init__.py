@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -34,10 +35,15 @@ def main(words: list[str] | None = None) -> int:
 
         no_more_output()
         if isinstance(error, BrokenPipeError):
-            print("remote-install: nobody reads the output any more; what was submitted goes on", file=sys.stderr)
+            _last_words("nobody reads the output any more; what was submitted goes on")
             return 141  # 128 + SIGPIPE, as shells tell it
-        print(f"remote-install: the output can't be written: {error.strerror}", file=sys.stderr)
+        _last_words(f"the output can't be written: {error.strerror}")
         return 5
+
+
+def _last_words(text: str) -> None:
+    with contextlib.suppress(OSError):  # stderr may be what can't be written
+        print(f"remote-install: {text}", file=sys.stderr, flush=True)
 
 
 def _main(words: list[str]) -> int:

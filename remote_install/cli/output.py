@@ -25,6 +25,11 @@ class Output:
         if not self._quiet:
             _line(sys.stderr, text)
 
+    def tell_end(self, report: Report) -> None:
+        """How a job ended: talk, but a failure is said to the quiet too."""
+        if report.failed or not self._quiet:
+            _line(sys.stderr, line_of(report))
+
     def result(self, text: str) -> None:
         """A line of the result for a reader; JSON takes its place."""
         if not self.as_json:

@@ -80,7 +80,7 @@ def _follow(context: Context, asked: list[Asked], submitted: list[Report], wante
     def on_report(now: Report) -> None:
         if now.ended and output:
             output.end(now.job)
-            context.out.tell(line_of(now))
+            context.out.tell_end(now)
         elif not now.ended and (now.job, now.state) not in told_states:
             context.out.tell(line_of(now))
         told_states.add((now.job, now.state))
@@ -98,7 +98,7 @@ def _follow(context: Context, asked: list[Asked], submitted: list[Report], wante
     by_name = {job.name: job for job in wanted}
     last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
     if not several and not submitted[0].error:
-        context.out.tell(line_of(last[0]))
+        context.out.tell_end(last[0])
     tokens = {one.job: one for one in watched}
     asked[:] = [tokens.get(one.job, one) for one in asked]
     by_job = {one.job: one for one in last}

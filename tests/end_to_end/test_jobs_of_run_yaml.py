@@ -237,3 +237,35 @@ def test_a_command_whose_name_holds_an_equals_sign_is_a_command(client: Client) 
     client.write("a=b", '#!/bin/sh\necho "$A $1"\n', 0o755)
     done = client("run", "demo", "-p", "hpc", "--", "./a=b", "x y")
     assert (done.code, done.out) == (0, b"1 x y\n"), done.err
+
+
+def test_a_backslash_at_the_end_of_the_init_script_does_not_swallow_the_command(client: Client) -> None:
+    configure(client, "    init_script: 'echo loaded \\'\n")
+    client.write(
+        "run.yaml",
+        "jobs:\n  line: {platform: hpc, command: exit 3}\n  list: {platform: hpc, command: [sh, -c, exit 4]}\n",
+    )
+    done = client("run", "demo", "--json")
+    assert [job["exit_code"] for job in done.json["jobs"]] == [3, 4]
+
+
+@pytest.mark.parametrize("more", [0, 100_000])
+def test_the_init_script_neither_sees_nor_changes_the_words_of_the_command(client: Client, more: int) -> None:
+    """But for those that no shell could hold in its script."""
+    configure(client, "    init_script: 'echo $#; [ $# -gt 4 ] || set -- changed'\n")
+    done = client(
+        "run", "demo", "-p", "hpc", "--", "printf", "<%s>", "a 'b'", "$HOME", "=ls", *["x" * more] * bool(more)
+    )
+    assert done.code == 0, done.err
+    assert done.out.startswith(b"6\n<a 'b'><$HOME><=ls><xxx" if more else b"0\n<a 'b'><$HOME><=ls>")
+
+
+def test_a_quiet_run_still_says_what_fails(client: Client) -> None:
+    client.write(
+        "run.yaml", "jobs:\n  good: {platform: hpc, command: 'true'}\n  bad: {platform: hpc, command: exit 7}\n"
+    )
+    done = client("run", "demo", "-q")
+    assert (done.code, done.err.split(" on ")[0], done.err.count("\n")) == (1, "bad 01 failed (exit 7)", 1)
+    done = client("run", "demo", "-q", "-p", "hpc", "--", "false")
+    assert (done.code, done.err.split(" on ")[0], done.err.count("\n")) == (1, "job 01 failed (exit 1)", 1)
+    assert client("run", "demo", "-q", "-p", "hpc", "--again", "--", "true").err == ""
