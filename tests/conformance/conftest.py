@@ -28,7 +28,14 @@ class Place:
         return self.client.host
 
 
-@pytest.fixture(params=SYSTEMS)
+def params() -> Iterator[object]:
+    """Tests that share a batch system run in one test process: it starts once."""
+    for name, fixture in SYSTEMS.items():
+        marks = () if name == "background" else (pytest.mark.batch, pytest.mark.xdist_group(fixture))
+        yield pytest.param(name, marks=marks, id=name)
+
+
+@pytest.fixture(params=params())
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     system = request.getfixturevalue(SYSTEMS[request.param])
     host = system if isinstance(system, JobHost) else system.host

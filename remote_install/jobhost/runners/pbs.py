@@ -10,7 +10,7 @@ from ..status import GONE, QUEUED, RUNNING
 from .words import Job, Listed, Said, Settings, clock, options
 
 NAME = "pbs"
-ID = "$PBS_JOBID"
+ID = "${PBS_JOBID:-$SLURM_JOB_ID}"  # Torque's commands in front of a Slurm set only the other
 KEEP = ("PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT", "SLURM_CONF")
 FORBIDDEN = ("-J", "-t", "-N", "-I")
 
