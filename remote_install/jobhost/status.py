@@ -82,7 +82,8 @@ def judge(facts: Facts, answer: Answer, gone_for: float) -> Verdict:
     """
     if facts.exit_code is not None:
         ended = _ended(facts.exit_code)
-        told = facts.reason or answer.reason if facts.kill is None else facts.kill.replace(ASKED, "")
+        why = answer.reason if answer.word == GONE else ""  # else it is why it waits, or why it can't be asked
+        told = facts.reason or why if facts.kill is None else facts.kill.replace(ASKED, "")
         return ended._replace(reason=told) if told and facts.exit_code else ended
     if "SUBMIT_FAILED" in facts.submit and not facts.start:
         return Verdict("submit-failed", reason=facts.submit["SUBMIT_FAILED"])
