@@ -119,11 +119,12 @@ PLAIN = Platform("hpc", ("login1",), "hpc")
 
 
 def test_the_quiet_command_differs_in_two_words() -> None:
-    command = rsync.push(PLAIN, "login1", "a", "b/")
+    command = rsync.push(PLAIN, "login1", ("a", "c"), "b/")
     other = rsync.past_noise(command, ("python3", "-I", "x.pyz", "rsync"), MARKER)
     assert other is not None
-    *argv, path, dash_e, rsh, dashes, source, target = other.argv
-    assert (*argv, dash_e, dashes, source, target) == tuple(word for word in command.argv if not word.startswith("ssh"))
+    at = other.argv.index("--")
+    (*argv, path, dash_e, rsh), ends = other.argv[:at], other.argv[at:]
+    assert (*argv, dash_e, *ends) == tuple(word for word in command.argv if not word.startswith("ssh"))
     assert path == "--rsync-path=python3 -I x.pyz rsync"
     assert (
         rsh
@@ -133,13 +134,13 @@ def test_the_quiet_command_differs_in_two_words() -> None:
 
 def test_an_rsync_path_of_the_users_own_is_left_to_him() -> None:
     own = Platform("hpc", ("login1",), "hpc", rsync=Rsync(("rsync", "--rsync-path=/opt/rsync")))
-    assert rsync.past_noise(rsync.push(own, "login1", "a", "b/"), ("x",), MARKER) is None
+    assert rsync.past_noise(rsync.push(own, "login1", ("a",), "b/"), ("x",), MARKER) is None
 
 
 @pytest.mark.parametrize("word", ["a b", "$(id)", "x;y", "a'b", "~/x", ""])
 def test_no_word_that_a_shell_would_read_goes_there(word: str) -> None:
     with pytest.raises(AssertionError):
-        rsync.past_noise(rsync.push(PLAIN, "login1", "a", "b/"), (word,), MARKER)
+        rsync.past_noise(rsync.push(PLAIN, "login1", ("a", "c"), "b/"), (word,), MARKER)
 
 
 class Noisy:
@@ -154,7 +155,7 @@ class Noisy:
         host.write_file(bundle.build().path, bundle.build().data)
 
     def push(self, source: Path, say_command: Callable[[str], None] = lambda _text: None) -> sync.Changes:
-        command = rsync.push(self.platform, self.host.name, f"{source}/", "target/")
+        command = rsync.push(self.platform, self.host.name, (f"{source}/",), "target/")
         way = program.past_noise(self.platform, self.host.name, self.talk)
         return sync.transfer_once(self.host.name, command, say_command, way)
 

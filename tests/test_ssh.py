@@ -47,7 +47,7 @@ def platform(settings: Ssh) -> Platform:
         ),
         (Ssh(("/opt/my ssh", "-F", "cfg")), ["/opt/my ssh", "-F", "cfg"], 10, []),
         (
-            Ssh(("tsocks", "ssh"), "me", 22, "id", "gate", 60, {"IPQoS": "none"}),
+            Ssh(("tsocks", "ssh"), "me", 22, "id", "gate", 60, options={"IPQoS": "none"}),
             ["tsocks", "ssh"],
             60,
             ["-l", "me", "-p", "22", "-i", "id", "-J", "gate", "-o", "IPQoS=none"],
@@ -88,7 +88,7 @@ def test_the_installed_ssh_reads_the_argv_as_we_mean_it(tmp_path: Path) -> None:
     identity = str(tmp_path / "id of me")
     open(identity, "w").close()
     command = ("ssh", "-F", "none")
-    known = settled(Ssh(command, "me", 2222, identity, None, 7, {"ProxyCommand": "nc 'a  b' \"c\" %%h"}))
+    known = settled(Ssh(command, "me", 2222, identity, None, 7, options={"ProxyCommand": "nc 'a  b' \"c\" %%h"}))
     assert known["user"] == "me"
     assert known["port"] == "2222"
     assert known["identityfile"] == identity

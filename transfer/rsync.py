@@ -138,12 +138,13 @@ def past_noise(command: Command, words: tuple[str, ...], marker: str) -> Command
 
     words: what there prints `marker` as a line and becomes rsync. None: --rsync-path is the user's already.
     """
-    *argv, dash_e, rsh, dashes, source, target = command.argv
+    at = command.argv.index("--")  # before it stands -e and its value, behind it sources and target
+    (*argv, dash_e, rsh), ends = command.argv[:at], command.argv[at:]
     if any(word.startswith("--rsync-path") for word in argv):
         return None
     front = " ".join(quoted(word) for word in (sys.executable, "-I", "-S", QUIET, marker))
     path = f"--rsync-path={' '.join(ssh.plain(words))}"
-    return replace(command, argv=(*argv, path, dash_e, f"{front} {rsh}", dashes, source, target))
+    return replace(command, argv=(*argv, path, dash_e, f"{front} {rsh}", *ends))
 
 
 def quoted(word: str) -> str:
