@@ -29,8 +29,10 @@ def kill(
     Looker.look.
     """
     looker.prepare(jobs)
-    looks = [looker.look(job, (missed_for or {}).get(job.path, 0.0)) for job in jobs]
-    refused = {look.job.path: _refusal(look) for look in looks if _cannot_be_told(look)}
+    seen = {job.path: _look(looker, job, (missed_for or {}).get(job.path, 0.0)) for job in jobs}
+    refused = {path: look for path, look in seen.items() if isinstance(look, Refusal)}
+    looks = [look for look in seen.values() if isinstance(look, Look)]
+    refused.update({look.job.path: _refusal(look) for look in looks if _cannot_be_told(look)})
     live = [look for look in looks if look.verdict.state not in status.ENDED and look.job.path not in refused]
     waiting = _take_gates(live, refused)
     cancelled = _cancel(looker, live, refused)
@@ -41,7 +43,15 @@ def kill(
     for job in _await_batch([look for look in cancelled if look not in waiting], looker):
         _record(job, signal.SIGKILL)
     looker.forget()
-    return [refused.get(job.path) or looker.look(job) for job in jobs]
+    return [refused.get(job.path) or _look(looker, job) for job in jobs]
+
+
+def _look(looker: Looker, job: JobDirectory, missed_for: float = 0.0) -> Union[Look, Refusal]:
+    try:
+        return looker.look(job, missed_for)
+    except OSError as error:
+        why = "the job status files can't be read: %s" % error.strerror
+        return Refusal(7, why, "Look at the job's folder in log/job there.")
 
 
 def _cannot_be_told(look: Look) -> bool:

@@ -33,4 +33,4 @@ def client(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
     assert alive == []
     # Jobs that a test left running are its own affair; the next test starts from nothing.
     job_host.run(["sh", "-c", "kill -9 -1; true"])
-    job_host.run(["rm", "-rf", "remote-install-run"], check=True)
+    job_host.run(["sh", "-c", "find . -mindepth 1 -maxdepth 1 ! -name '.*' -exec rm -rf {} +"], check=True)
