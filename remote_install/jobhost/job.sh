@@ -49,7 +49,8 @@ if [ -n "$_ri_limit" ]; then
 fi
 _ri_end_watcher() {
     [ -n "$_ri_watcher" ] && [ "$(readlink job.kill)" != 'time limit' ] || return 0
-    kill -s KILL -- "-$_ri_watcher" "$_ri_watcher" 2>/dev/null
+    kill -s KILL "$_ri_watcher" 2>/dev/null # first, lest it makes its group and a sleep between the two
+    kill -s KILL -- "-$_ri_watcher" 2>/dev/null
 }
 
 # exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
