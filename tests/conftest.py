@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
 from hosts import JobHost, JobHosts, MakeHost, MakeHosts, SystemUnavailable, missing_requirements, sweep
 
 pytest_plugins = ["batch.fixtures"]
+
+
+def pytest_configure() -> None:
+    """Tests that were started by nohup, or by `&` of a script, have signals ignored, and so would all that they start;
+    what has a handler is as always in a program that is started."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A batch system as a job runner: its few pure functions, put to use for all jobs of a call at once."""
 
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..files import write
 from ..layout import JobDirectory
@@ -15,6 +15,7 @@ GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writ
 # What a command says when it does not know itself whether the job was submitted.
 UNSURE = re.compile(r"timed? ?out|unable to contact|connect|communicat|zero bytes|try again|not respond|is down", re.I)
 AT_ONCE = 500  # ids in one command
+ACCOUNTING_SECONDS = 10.0  # that the accounting may take
 
 
 class Unsure(Refusal):
@@ -31,6 +32,7 @@ class Batch:
         self._module = module
         self._settings = Settings(commands.user(), cluster)
         self._keep, self._forward = tuple(module.KEEP), forward
+        self._accounts = hasattr(module, "accounting")
 
     @property
     def limit_here(self) -> bool:
@@ -66,7 +68,7 @@ class Batch:
         raise Refusal(7, why, "The words are the job runner's own.")
 
     def recover(self, tag: str) -> Optional[Dict[str, str]]:
-        """What is to be written down of a submission that was made before, found by its name; surplus ones are ended.
+        """What is to be written down of a submission that was made before, found by its name.
 
         None when there is none. Raises Refusal (7) when the batch system can't be asked.
         """
@@ -75,30 +77,65 @@ class Batch:
             raise Refusal(7, "%s could not be asked: %s" % (self.name, why), "Try again later.")
         ours = [number for number in sorted(listed, key=_age) if listed[number].name == tag]
         alive = [number for number in ours if listed[number].word != GONE]
-        surplus = [number for number in alive[1:] if listed[number].word == QUEUED]
-        if surplus:
-            self._run(self._module.kill(surplus, self._settings), self._forward)
         chosen = (alive or ours)[:1]
         return self._fields(chosen[0]) if chosen else None
 
     def ask(self, tries: List[Facts]) -> List[Answer]:
         """What the batch system says of each try: one query for all."""
-        ids = [self.job_id(facts) for facts in tries]
-        answers: Dict[str, Answer] = {}
-        for start in range(0, len(ids), AT_ONCE) if self._needs_ids() else (0,):
-            listed, why = self._list(ids[start : start + AT_ONCE] if self._needs_ids() else ids)
-            some = ids[start : start + AT_ONCE] if self._needs_ids() else ids
-            for number, facts in zip(some, tries[start : start + len(some)]):
-                answers[number] = _answer(listed, number, facts, "%s: %s" % (self.name, why))
-        return [answers[number] for number in ids]
+        answers: List[Answer] = []
+        size = AT_ONCE if self._needs_ids() else max(1, len(tries))
+        for start in range(0, len(tries), size):
+            some = tries[start : start + size]
+            listed, why = self._list([self.job_id(facts) for facts in some])
+            if listed is None:
+                answers += [Answer(NOT_ASKED, "%s: %s" % (self.name, why))] * len(some)
+                continue
+            self._end_surplus(some, listed)
+            listed = {**self._accounted(some, listed), **listed}
+            answers += [_answer(listed.get(self.job_id(facts)), facts) for facts in some]
+        return answers
+
+    def _end_surplus(self, tries: List[Facts], listed: Dict[str, Listed]) -> None:
+        """A submission whose answer was lost may have been made twice.
+
+        Ended is only what waits beside a job that went through the start gate: it could not start any more, so it does
+        not matter what becomes of it meanwhile.
+        """
+        started = {facts.submit.get("TAG"): self.job_id(facts) for facts in tries if GATE.fullmatch(facts.start or "")}
+        self._end(
+            number
+            for number, entry in listed.items()
+            if entry.word == QUEUED and started.get(entry.name, number) != number
+        )
+
+    def _accounted(self, tries: List[Facts], listed: Dict[str, Listed]) -> Dict[str, Listed]:
+        """What the accounting still knows of jobs that the batch system has forgotten: why they failed. It is never
+        needed; where it is off, or does not answer, nothing is known."""
+        forgotten = {self.job_id(facts) for facts in tries if facts.exit_code != 0} - set(listed) - {""}
+        if not forgotten or not self._accounts:
+            return {}
+        argv = self._module.accounting(sorted(forgotten, key=_age)[:AT_ONCE], self._settings)
+        said = commands.run(argv, commands.clean(self._keep, self._forward), seconds=ACCOUNTING_SECONDS)
+        self._accounts = said.code == 0  # it is not waited for at each look
+        found: Dict[str, Listed] = self._module.parse_accounting(said, self._settings)
+        return {number: entry for number, entry in found.items() if entry.word == GONE}
 
     def refresh(self) -> None:
         """Nothing is kept between two questions."""
 
     def cancel(self, tries: List[Facts]) -> None:
         """End jobs that wait or run: only such whose name is ours, because ids start over."""
-        answers = self.ask(tries)
-        ids = [self.job_id(facts) for facts, answer in zip(tries, answers) if answer.word not in (GONE, NOT_ASKED)]
+        listed, _ = self._list([self.job_id(facts) for facts in tries])
+        tags = {facts.submit.get("TAG") or self._name_of(facts, listed or {}) for facts in tries}
+        self._end(number for number, entry in (listed or {}).items() if entry.name in tags and entry.word != GONE)
+
+    def _name_of(self, facts: Facts, listed: Dict[str, Listed]) -> str:
+        """Of a job whose submission was not written down: it is known by what went through the start gate."""
+        entry = listed.get(self.job_id(facts))
+        return entry.name if entry else ""
+
+    def _end(self, numbers: Iterable[str]) -> None:
+        ids = sorted(numbers, key=_age)
         for start in range(0, len(ids), AT_ONCE):
             self._run(self._module.kill(ids[start : start + AT_ONCE], self._settings), self._forward)
 
@@ -121,10 +158,7 @@ class Batch:
         return {"JOB_ID": number, "CLUSTER": self._settings.cluster}
 
 
-def _answer(listed: Optional[Dict[str, Listed]], number: str, facts: Facts, why: str) -> Answer:
-    if listed is None:
-        return Answer(NOT_ASKED, why)
-    entry = listed.get(number)
+def _answer(entry: Optional[Listed], facts: Facts) -> Answer:
     if entry is None or entry.name != facts.submit.get("TAG", entry.name):
         return Answer(GONE)
     return Answer(entry.word, entry.reason)

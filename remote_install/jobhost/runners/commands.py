@@ -3,9 +3,11 @@
 import contextlib
 import os
 import pwd
+import selectors
 import signal
 import subprocess
-from typing import Dict, List, Mapping, Optional, Tuple
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..files import write
 from ..layout import JobDirectory
@@ -14,6 +16,8 @@ from .quoting import quoted
 from .words import Said
 
 SECONDS = 50.0  # that a command may take: a frozen controller holds its callers for minutes (measured)
+MOST, CHUNK = 64 * 1024**2, 64 * 1024  # bytes that it may print, and that are read at once
+TICK = 0.2  # seconds between two looks whether it has ended
 PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
 TIMED_OUT, NOT_FOUND = -1, -2
 
@@ -28,8 +32,12 @@ def clean(keep: Tuple[str, ...], more: Mapping[str, str]) -> Dict[bytes, bytes]:
     return found
 
 
-def run(argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes] = None) -> Said:
-    """Run a command to its end; what takes longer than SECONDS is killed with all that it started."""
+def run(
+    argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes] = None, seconds: Optional[float] = None
+) -> Said:
+    """Run a command to its end; what takes longer than `seconds` (SECONDS), or prints more than MOST, is killed with
+    all that it started."""
+    allowed = SECONDS if seconds is None else seconds
     try:
         process = subprocess.Popen(
             argv,
@@ -44,14 +52,47 @@ def run(argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes
         return Said(NOT_FOUND, "", "there is no %s here" % argv[0])
     except OSError as error:
         return Said(NOT_FOUND, "", "%s can't be started: %s" % (argv[0], error.strerror))
-    try:
-        out, err = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
+    with process:
+        try:
+            out, err = _listen(process, time.monotonic() + allowed)
+            return Said(process.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            why = "did not answer within %.0f s" % allowed
+        except OverflowError:
+            why = "printed more than %d MB" % (MOST // 1024**2)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return Said(TIMED_OUT, "", "%s did not answer within %.0f s" % (argv[0], SECONDS))
-    return Said(process.returncode, to_text(out), to_text(err))
+    return Said(TIMED_OUT, "", "%s %s" % (argv[0], why))
+
+
+def _listen(process: "subprocess.Popen[bytes]", until: float) -> Tuple[str, str]:
+    """What it prints on stdout and stderr up to its own end: what it left in the background may hold them open.
+
+    until: monotonic seconds. Raises TimeoutExpired; OverflowError when it prints more than MOST.
+    """
+    said: Dict[Any, List[bytes]] = {process.stdout: [], process.stderr: []}
+    size = 0
+    with selectors.DefaultSelector() as selector:
+        for pipe in said:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            ended = process.poll() is not None
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(process.args, 0)
+            ready = selector.select(0 if ended else TICK)
+            if ended and not ready:
+                break
+            for key, _ in ready:
+                data = os.read(key.fd, CHUNK)
+                said[key.fileobj].append(data)
+                size += len(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+            if size > MOST:
+                raise OverflowError
+    process.wait(max(0.0, until - time.monotonic()))
+    out, err = (to_text(b"".join(parts)) for parts in said.values())
+    return out, err
 
 
 def keep_secrets(job: JobDirectory, secrets: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Slurm. Its commands: sbatch, squeue, scancel (their man pages; seen with 22.05).
+"""Slurm. Its commands: sbatch, squeue, scancel, sacct (their man pages; seen with 22.05).
 
 Each cluster is asked by itself: of several one that is down is silently left out, with rc 0.
 """
@@ -13,6 +13,8 @@ NAME = "slurm"
 ID = "$SLURM_JOB_ID"  # how the job itself knows its id
 KEEP = ("SLURM_CONF",)  # variables that its commands need
 FORBIDDEN = ("--array", "-a", "--job-name", "-J", "--wrap", "--parsable", "--clusters", "-M", "--cluster")
+
+ROW = re.compile(r"\d[\d+_\[\],%-]*\|[A-Z_]+\|[^|]*\|.*")  # of what `listing` gives
 
 # squeue(1), JOB STATE CODES
 WAITING = ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
@@ -62,10 +64,26 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     """
     if said.code != 0 or "slurm_load_jobs error" in said.err:
         return None
-    rows = (line.split("|", 3) for line in said.out.splitlines() if line.count("|") >= 3)
-    return {
-        number.strip(): Listed(name.strip(), *_word(state.strip(), why.strip())) for number, state, why, name in rows
-    }
+    lines = [line for line in said.out.splitlines() if line.strip()]
+    if not all(ROW.fullmatch(line) for line in lines):
+        return None
+    rows = [line.split("|", 3) for line in reversed(lines)]  # the first part of a heterogeneous job speaks for it
+    return {number.partition("+")[0]: Listed(name, *_word(state, why)) for number, state, why, name in rows}
+
+
+def accounting(ids: List[str], settings: Settings) -> List[str]:
+    """argv that tells jobs that Slurm itself has forgotten, where the site keeps accounts."""
+    return ["sacct", "-n", "-X", "-P", "-o", "JobID,State,JobName", *_cluster(settings), "-j", ",".join(ids)]
+
+
+def parse_accounting(said: Said, _settings: Settings) -> Dict[str, Listed]:
+    """Job id -> entry; empty when nothing is known.
+
+    >>> parse_accounting(Said(0, "15|CANCELLED by 4000|a.tag\\n", ""), Settings("me"))
+    {'15': Listed(name='a.tag', word='gone', reason='cancelled')}
+    """
+    rows = [line.split("|", 2) for line in said.out.splitlines() if line.count("|") >= 2]
+    return {number: Listed(name, *_word(state.partition(" ")[0], "")) for number, state, name in rows}
 
 
 def kill(ids: List[str], settings: Settings) -> List[str]:
