@@ -61,9 +61,24 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
     (['run', '.'], ['a', '--', 'b'])
     """
     if "--" not in words:
-        return words, None
+        return _joined(words), None
     at = words.index("--")
-    return words[:at], words[at + 1 :]
+    return _joined(words[:at]), words[at + 1 :]
+
+
+def _joined(words: list[str]) -> list[str]:
+    """A directive begins with a dash, which argparse would take for the next option.
+
+    >>> _joined(["submit", "--directive", "--ntasks=4", "."])
+    ['submit', '--directive=--ntasks=4', '.']
+    """
+    found: list[str] = []
+    for word in words:
+        if found[-1:] == ["--directive"]:
+            found[-1] += "=" + word
+        else:
+            found.append(word)
+    return found
 
 
 def seconds(text: str) -> float:

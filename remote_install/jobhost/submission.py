@@ -136,7 +136,7 @@ def _directives(wanted: Json) -> Dict[str, str]:
     found = wanted.get("directives") or {}
     for name in found:
         text(found, name, "[^\0]*")
-        text({"a directive": name}, "a directive", "-[^\\s\0=]+")
+        text({"a directive": name}, "a directive", "-[^\\s\0=]+|:")
     return dict(found)
 
 

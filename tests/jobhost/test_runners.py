@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import time
 from typing import Any
 
 import pytest
 from batch.cases import names_of, read_case
 
 from remote_install import examples_folder
+from remote_install.jobhost.layout import JobDirectory
 from remote_install.jobhost.runners import commands, own
+from remote_install.jobhost.runners.batch import Batch
 from remote_install.jobhost.runners.words import Job, Said, Settings
 from remote_install.jobhost.status import GONE, QUEUED, RUNNING
 from remote_install.jobhost.wire import Refusal
@@ -182,3 +185,38 @@ def test_a_file_that_is_no_runner_is_refused(source: str, message: str) -> None:
         own.load("mine", source)
     assert message in caught.value.message
     assert caught.value.code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "directive"),
+    [
+        ("slurm", "--array"),
+        ("slurm", "--arr"),
+        ("slurm", "-a1-3"),
+        ("slurm", "-Jother"),
+        ("pbs", "-J1-10"),
+        ("pbs", ":"),
+        ("sge", "-t"),
+    ],
+)
+def test_what_would_make_it_another_job_is_refused_however_it_is_written(name: str, directive: str) -> None:
+    job = JobDirectory(b"/nowhere", 1)
+    with pytest.raises(Refusal, match=f"the directive {directive} can't be used here"):
+        Batch(MODULES[name], "", {}).submit(job, JOB._replace(directives={directive: "1-3"}), {})
+
+
+def test_the_parts_of_a_heterogeneous_job_come_last() -> None:
+    wanted = JOB._replace(directives={":": "--ntasks=2 : --gres=gpu:1", "--ntasks": "1"})
+    argv = MODULES["slurm"].submit(wanted, ME)
+    assert argv[-6:] == [f"--job-name={JOB.tag}", ":", "--ntasks=2", ":", "--gres=gpu:1", "job.batch"]
+
+
+def test_what_a_command_leaves_in_the_background_is_not_waited_for() -> None:
+    began = time.monotonic()
+    assert commands.run(["sh", "-c", "echo said; sleep 30 & echo $!"], commands.clean((), {})).out.startswith("said\n")
+    assert time.monotonic() - began < 5
+
+
+def test_a_command_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "MOST", 1024**2)
+    assert commands.run(["yes"], commands.clean((), {})) == Said(commands.TIMED_OUT, "", "yes printed more than 1 MB")

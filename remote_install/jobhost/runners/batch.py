@@ -46,7 +46,7 @@ class Batch:
 
     def submit(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> Dict[str, str]:
         """What is to be written down of the submission. Raises Refusal (7) when there is none."""
-        forbidden = [name for name in wanted.directives if name in self._module.FORBIDDEN]
+        forbidden = [name for name in wanted.directives if self._forbids(name)]
         if forbidden:
             raise Refusal(7, "the directive %s can't be used here" % forbidden[0], "It would make it another job.")
         # Not the job script itself: batch systems look for directives in all of it, also in the user's words (seen).
@@ -66,6 +66,13 @@ class Batch:
                 7, why, "It may come into the queue all the same: the same command again does not start it twice."
             )
         raise Refusal(7, why, "The words are the job runner's own.")
+
+    def _forbids(self, name: str) -> bool:
+        """Also cut short, as getopt_long(3) takes long options, and with its value in the same word."""
+        words = self._module.FORBIDDEN
+        if getattr(self._module, "ONE_LETTER", False) and name[:1] == "-" and name[:2] in words:
+            return True
+        return any(name == word or (name[:2] == "--" and word.startswith(name)) for word in words)
 
     def recover(self, tag: str) -> Optional[Dict[str, str]]:
         """What is to be written down of a submission that was made before, found by its name.

@@ -9,7 +9,7 @@ from .words import Job, Listed, Said, Settings, options
 NAME = "lsf"
 ID = "$LSB_JOBID"
 KEEP = ("LSF_ENVDIR", "LSF_BINDIR", "LSF_LIBDIR", "LSF_SERVERDIR")
-FORBIDDEN = ("-J", "-I", "-K", "-Is", "-Ip")
+FORBIDDEN = ("-J", "-I", "-K", "-Is", "-Ip", ":")
 
 WAITING = ("PEND", "PSUSP", "PROV", "WAIT", "FWD_PEND")
 REASONS = {

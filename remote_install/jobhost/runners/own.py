@@ -8,7 +8,7 @@ from ..wire import Refusal
 from .words import Job, Listed, Said, Settings, clock, options
 
 NEEDED = ("NAME", "ID", "submit", "parse_submit", "listing", "parse_listing", "kill")
-DEFAULTS = {"KEEP": (), "FORBIDDEN": (), "BY_ID": False, "LIMIT_HERE": False}
+DEFAULTS = {"KEEP": (), "FORBIDDEN": (), "BY_ID": False, "ONE_LETTER": False, "LIMIT_HERE": False}
 # What the file need not import: where our modules lie differs from place to place.
 GIVEN = {
     "GONE": GONE,

@@ -12,7 +12,8 @@ from .words import Job, Listed, Said, Settings, clock, options
 NAME = "pbs"
 ID = "${PBS_JOBID:-$SLURM_JOB_ID}"  # Torque's commands in front of a Slurm set only the other
 KEEP = ("PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT", "SLURM_CONF")
-FORBIDDEN = ("-J", "-t", "-N", "-I")
+FORBIDDEN = ("-J", "-t", "-N", "-I", ":")
+ONE_LETTER = True  # an option has one letter, which its value may follow in the same word
 
 BY_ID = True  # jobs are asked for by their ids
 UNKNOWN, FINISHED = 153, 35  # qstat(1B): unknown job id; job has finished

@@ -12,7 +12,7 @@ ID = "$JOB_ID"
 KEEP = ("SGE_ROOT", "SGE_CELL", "SGE_CLUSTER_NAME", "SGE_QMASTER_PORT", "SGE_EXECD_PORT")
 LIMIT_HERE = True  # h_rt means KILL to all at once, also to the job wrapper
 GRACE = 60  # seconds that the wrapper has more than the job
-FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b")
+FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b", ":")
 
 
 def submit(job: Job, _settings: Settings) -> List[str]:

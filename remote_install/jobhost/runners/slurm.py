@@ -4,6 +4,7 @@ Each cluster is asked by itself: of several one that is down is silently left ou
 """
 
 import re
+import shlex
 from typing import Dict, List, Optional
 
 from ..status import GONE, QUEUED, RUNNING
@@ -12,10 +13,12 @@ from .words import Job, Listed, Said, Settings, clock, options
 NAME = "slurm"
 ID = "$SLURM_JOB_ID"  # how the job itself knows its id
 KEEP = ("SLURM_CONF",)  # variables that its commands need
-FORBIDDEN = ("--array", "-a", "--job-name", "-J", "--wrap", "--parsable", "--clusters", "-M", "--cluster")
+FORBIDDEN = ("--array", "-a", "--job-name", "-J", "--wrap", "--parsable", "--clusters", "-M")
+ONE_LETTER = True  # an option with one dash has one letter, which its value may follow in the same word
 
 ROW = re.compile(r"\d[\d+_\[\],%-]*\|[A-Z_]+\|[^|]*\|.*")  # of what `listing` gives
 
+PARTS = ":"
 # squeue(1), JOB STATE CODES
 WAITING = ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
 ENDED = {
@@ -33,11 +36,18 @@ ENDED = {
 
 
 def submit(job: Job, settings: Settings) -> List[str]:
-    """argv. Not requeued unless a directive says so: a second start would be a second run."""
+    """argv. Not requeued unless a directive says so: a second start would be a second run.
+
+    The directive `:` holds the options of the other parts of a heterogeneous job, as sbatch(1) has them.
+    """
     argv = ["sbatch", "--parsable", "--no-requeue", "--output=job.log", "--open-mode=append", "--export=ALL"]
     if job.time_limit:
         argv.append("--time=" + clock(job.time_limit))
-    return argv + options(job.directives) + ["--job-name=" + job.tag] + _cluster(settings) + ["job.batch"]
+    own = {name: value for name, value in job.directives.items() if name != PARTS}
+    argv += options(own) + ["--job-name=" + job.tag] + _cluster(settings)
+    if PARTS in job.directives:
+        argv += [PARTS, *shlex.split(job.directives[PARTS])]
+    return argv + ["job.batch"]
 
 
 def parse_submit(said: Said) -> str:
