@@ -44,10 +44,10 @@ def submit(job: Job, settings: Settings) -> List[str]:
     if job.time_limit:
         argv.append("--time=" + clock(job.time_limit))
     own = {name: value for name, value in job.directives.items() if name != PARTS}
-    argv += options(own) + ["--job-name=" + job.tag] + _cluster(settings)
+    argv += [*options(own), "--job-name=" + job.tag, *_cluster(settings)]
     if PARTS in job.directives:
         argv += [PARTS, *shlex.split(job.directives[PARTS])]
-    return argv + ["job.batch"]
+    return [*argv, "job.batch"]
 
 
 def parse_submit(said: Said) -> str:
