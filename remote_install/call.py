@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Callable, TypeVar
 
-from remote_install import program
+from remote_install import place, program
 from remote_install.conversation import SILENCE, Conversation, Json, ProgramMissing
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
+from transfer.errors import HostUnsuitable
 from transfer.platforms import Platform
 from transfer.retry import retried
 
@@ -34,6 +35,8 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
 def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
     """What `act` returns, given a conversation about `verb` with the host of `platform`; made anew when it broke."""
     host = platform.hosts[0]
+    if place.is_here(platform, talk):
+        return _converse_here(platform, verb, act, talk)
 
     def once() -> T:
         try:
@@ -51,6 +54,9 @@ def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], ta
 def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T | None:
     """As converse, but nothing is sent: None where the job host program is not there yet, or can't be started."""
 
+    if place.is_here(platform, talk):
+        return _converse_here(platform, verb, act, talk)
+
     def once() -> T | None:
         try:
             return _converse(platform, platform.hosts[0], verb, act, talk)
@@ -62,6 +68,8 @@ def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T]
 
 def calling(platform: Platform, verb: str, talk: Talk) -> Command:
     """The command of a call."""
+    if place.is_here(platform, talk):
+        return place.verb(verb)
     host = platform.hosts[0]
     return Command(ssh.command_line(platform, host, program.words(platform, host, verb, talk)), stdin=None)
 
@@ -70,4 +78,20 @@ def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversat
     command = calling(platform, verb, talk)
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
-        return act(Conversation(running, host, verb, lambda: talk.learnt.hear_noise(platform.name, host)))
+        return act(
+            Conversation(
+                running,
+                host,
+                verb,
+                lambda: talk.learnt.hear_noise(platform.name, host),
+                lambda reply: place.learn(reply, platform, talk),
+            )
+        )
+
+
+def _converse_here(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
+    host = platform.hosts[0]
+    try:
+        return _converse(platform, host, verb, act, talk)
+    except ProgramMissing as missing:
+        raise HostUnsuitable(f"{host}: the job host program does not start on this machine: {missing}", "") from None

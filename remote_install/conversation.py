@@ -50,10 +50,17 @@ class Conversation:
     """Requests to the job host program and its replies, while one ssh runs."""
 
     def __init__(
-        self, running: execute.Running, host: str, verb: str, on_noise: Callable[[], None] = lambda: None
+        self,
+        running: execute.Running,
+        host: str,
+        verb: str,
+        on_noise: Callable[[], None] = lambda: None,
+        on_place: Callable[[Json], None] = lambda _: None,
     ) -> None:
-        """on_noise: called when something was printed before the marker line."""
-        self._running, self._host, self._verb, self._on_noise = running, host, verb, on_noise
+        """on_noise: called when something was printed before the marker line. on_place: with what is said of where the
+        run directory lies; that is no reply."""
+        self._running, self._host, self._verb = running, host, verb
+        self._on_noise, self._on_place = on_noise, on_place
         self._replies = self._hear()
 
     def say(self, request: Json) -> None:
@@ -110,7 +117,10 @@ class Conversation:
                 self._running.feed_no_more()
                 self._running.wait_until(lambda: False, GOODBYE)
                 return
-            yield reply
+            if reply["reply"] == "place":
+                self._on_place(reply)
+            else:
+                yield reply
         self._raise_why_it_broke(marked)
 
     def _raise_why_it_broke(self, marked: bool) -> None:

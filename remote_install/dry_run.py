@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import plan, program, source
+from remote_install import place, plan, program, source
 from remote_install.call import ask_if_there
 from remote_install.conversation import Conversation
 from remote_install.install import Installed, install_command, opening, push_command, tell_others, unreadable
@@ -49,13 +49,16 @@ class Planned:
     asked: bool = True
     bytes_to_send: int = 0
     install_command: tuple[str, ...] = ()
+    mode: str = place.SSH
     error: RemoteInstallError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A target of `install --dry-run --json`: the fields of an install, with the numbers that it would have."""
         found = self.plan or Plan("")
         changes = Changes(len(found.send), self.bytes_to_send)
-        fields = Installed(self.platform, changes, self.seconds, len(found.delete), error=self.error).as_json()
+        fields = Installed(
+            self.platform, changes, self.seconds, len(found.delete), mode=self.mode, error=self.error
+        ).as_json()
         names = {
             which: [wire.to_text(name) for name in getattr(found, which)]
             for which in ("send", "new", "change", "delete", "kept")
@@ -101,6 +104,8 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
         tell_others(contents[0], talk)
         return _ask(there, run, platform, contents[0], adopt)
 
+    if place.is_here(platform, talk) and not run.settings.install_command:
+        return Planned(platform, 0.0, Plan(run.path), mode=place.mode(platform, talk))
     try:
         found = ask_if_there(platform, "install", act, recorder.talk)
         size = _size(run, found.send if found else _files(contents[0]))
@@ -113,15 +118,19 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
     commands = _commands(run, platform, planned, recorder, found is not None)
     line = tuple(install_command(run, platform)) if planned.runs_command else ()
     seconds = time.monotonic() - began
-    return Planned(platform, seconds, planned, content, commands, found is not None, size, line)
+    return Planned(
+        platform, seconds, planned, content, commands, found is not None, size, line, place.mode(platform, talk)
+    )
 
 
 def _ask(there: Conversation, run: RunDirectory, platform: Platform, content: Content, adopt: bool) -> Plan:
     # A run directory that was never installed gets its uuid with the first install; any will do until then.
     uuid = run.known_uuid() or "0" * 32
-    there.say({**opening(run, platform, content, adopt, uuid), "dry_run": True})
-    answer = there.hear("same", "differs")
-    if answer["reply"] == "same":
+    there.say({**opening(run, platform, content, adopt, uuid, writes=False), "dry_run": True})
+    answer = there.hear("same", "differs", "in place")
+    if answer["reply"] == "in place":
+        found = Plan(plan.path(answer, "run_dir", platform), runs_command=answer.get("runs_command") is True)
+    elif answer["reply"] == "same":
         found = Plan(plan.path(answer, "run_dir", platform))
     else:
         there.say({"entries": manifest.pack(content.entries)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from remote_install import plan
+from remote_install import place, plan
 from remote_install.call import call
 from remote_install.program import past_noise
 from remote_install.run_directory import JOBS, RunDirectory
@@ -30,10 +30,9 @@ LOGS = (
 
 
 def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
-    """The path of the run directory on the job host."""
+    """The path of the run directory on the job host. What was found out of its place is in `talk` then."""
     replies: list[dict[str, Any]] = []
-    request = {"run_root": platform.run_root, "run": run.run_id}
-    call(platform, "hello", lambda: request, replies.append, talk)
+    call(platform, "hello", lambda: place.where(run, platform), replies.append, talk)
     return run_dir_of(replies[0] if replies else {}, run, platform)
 
 
@@ -54,7 +53,10 @@ def fetch(
 
     Raises HostError or TransferError.
     """
-    command = fetching(run, platform, paths, lambda: run_dir or hello(run, platform, talk))
+    there = run_dir or place.known_shared(run, platform, talk) or hello(run, platform, talk)
+    if place.known_shared(run, platform, talk):
+        return Changes(0, 0)  # what the jobs wrote is here
+    command = fetching(run, platform, paths, lambda: there)
     run.remember_fetched(paths)
     past = past_noise(platform, platform.hosts[0], talk)
     return transfer(platform, platform.hosts[0], command, talk.tell, talk.command, past)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import plan, source
+from remote_install import place, plan, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -40,6 +40,7 @@ class Installed:
     seconds: float
     deleted: int = 0
     run_dir: str | None = None
+    mode: str = place.SSH
     error: RemoteInstallError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Installed:
             "install_target": self.platform.install_target,
             "platform": self.platform.name,
             "host": self.platform.hosts[0],
-            "mode": "ssh",
+            "mode": self.mode,
             "files_sent": self.changes.files if self.changes else 0,
             "files_deleted": self.deleted,
             "bytes_sent": self.changes.bytes_sent if self.changes else 0,
@@ -64,14 +65,18 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
     """
     began = time.monotonic()
     try:
-        changes, deleted, run_dir = converse(
-            platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk
-        )
+        changes, deleted, run_dir = _install(run, platform, talk, adopt)
     except RemoteInstallError as error:
         return Installed(platform, None, time.monotonic() - began, error=error)
     except OSError as error:
         return Installed(platform, None, time.monotonic() - began, error=unreadable(error))
-    return Installed(platform, changes, time.monotonic() - began, deleted, run_dir)
+    return Installed(platform, changes, time.monotonic() - began, deleted, run_dir, place.mode(platform, talk))
+
+
+def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
+    if place.is_here(platform, talk) and not run.settings.install_command:
+        return Changes(0, 0), 0, run.path  # jobs run in the run directory itself
+    return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
 
 
 def one_each(platforms: list[Platform]) -> list[Platform]:
@@ -102,10 +107,13 @@ def _talk(
     tell_others(content, talk)
     there.say(opening(run, platform, content, adopt, run.uuid()))
     source.remember(run, content)  # in a folder that the uuid of the opening has made
-    answer = there.hear("same", "differs", "waiting")
+    answer = there.hear("same", "differs", "waiting", "in place")
     if answer["reply"] == "waiting":
         talk.tell(f"{platform.hosts[0]}: another install is at work on this run directory; waiting for it")
-        answer = there.hear("same", "differs")
+        answer = there.hear("same", "differs", "in place")
+    if answer["reply"] == "in place":
+        _build_in_place(there, answer, run, platform, talk)
+        return Changes(0, 0), 0, plan.path(answer, "run_dir", platform)
     if answer["reply"] == "same":
         return Changes(0, 0), 0, plan.path(answer, "run_dir", platform)
     there.say({"entries": manifest.pack(content.entries)})
@@ -128,12 +136,30 @@ def _talk(
     return changes, len(wanted.delete), wanted.run_dir
 
 
+def _build_in_place(
+    there: Conversation, answer: dict[str, Any], run: RunDirectory, platform: Platform, talk: Talk
+) -> None:
+    """The install command runs in the run directory itself. What it makes there is looked at when it is done."""
+    if answer.get("runs_command") is True:
+        talk.tell(f"{platform.name}: the install command runs")
+        with there.kept_alive():
+            _until(there, platform, talk, "built")
+        content = source.scan(run, platform.rsync.command, talk.command)
+        there.say({"digest": content.digest})
+        source.remember(run, content)
+    there.hear("installed")
+
+
 def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, Any]:
-    """How it went; what the install command prints is told as it comes. Raises InstallCommandFailed."""
+    return _until(there, platform, talk, "installed", "changed")
+
+
+def _until(there: Conversation, platform: Platform, talk: Talk, *kinds: str) -> dict[str, Any]:
+    """The reply of one of `kinds`; what the install command prints is told as it comes. Raises InstallCommandFailed."""
     output = CommandOutput(platform.name, talk.tell)
     try:
         while True:
-            told = there.hear("installed", "changed", "output")
+            told = there.hear("output", *kinds)
             if told["reply"] != "output":
                 return told
             output.add(told.get("data"))
@@ -144,11 +170,12 @@ def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, An
         output.end()
 
 
-def opening(run: RunDirectory, platform: Platform, content: Content, adopt: bool, uuid: str) -> dict[str, Any]:
-    """What an install conversation begins with."""
+def opening(
+    run: RunDirectory, platform: Platform, content: Content, adopt: bool, uuid: str, writes: bool = True
+) -> dict[str, Any]:
+    """What an install conversation begins with. writes: see place.where."""
     return {
-        "run_root": platform.run_root,
-        "run": run.run_id,
+        **place.where(run, platform, writes),
         "uuid": uuid,
         "origin": f"{os.uname().nodename}:{run.path}",
         "adopt": adopt,

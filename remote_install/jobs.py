@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from remote_install import record, report
+from remote_install import place, record, report
 from remote_install.call import call
 from remote_install.conversation import error_of
 from remote_install.own_runner import own_runner
@@ -208,8 +208,7 @@ def where(run: RunDirectory, platform: Platform) -> dict[str, Any]:
     """What every request about jobs begins with: the run directory there, and the job runner."""
     runner = platform.job_runner
     return {
-        "run_root": platform.run_root,
-        "run": run.run_id,
+        **place.where(run, platform),
         "runner": {"name": runner.name, "cluster": runner.cluster, "source": own_runner(runner)},
         "forward": {name: os.environ[name] for name in platform.forward if name in os.environ},
         "polling": {"first": platform.polling.first, "max": platform.polling.max},

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
 import re
 import secrets
 import stat
+import time
 from dataclasses import dataclass, field
 
 from remote_install import run_yaml
-from remote_install.jobhost import layout
+from remote_install.jobhost import layout, sharing
 from remote_install.jobhost.files import open_regular
 from remote_install.run_yaml import OURS, RunSettings
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
 FETCHED = f"{OURS}/fetched"
 JOBS = layout.JOBS.decode()
+SEEN = sharing.SEEN.decode()
+STALE = 86400.0  # seconds after which a token there counts as that of a process that was killed
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class RunDirectory:
 
     def uuid(self) -> str:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
-        create(os.path.join(self._own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
+        create(os.path.join(self.own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
         return self._uuid()
 
     def known_uuid(self) -> str | None:
@@ -63,7 +67,18 @@ class RunDirectory:
 
     @functools.cached_property
     def _jobs(self) -> str:
-        return self._own_folder(JOBS)
+        return self.own_folder(JOBS)
+
+    @functools.cached_property
+    def token(self) -> str:
+        """The name of a file in SEEN that no other has, as long as this process lives: who sees it sees this folder."""
+        folder = self.own_folder(SEEN)
+        _sweep(folder)
+        token = secrets.token_hex(16)
+        path = os.path.join(folder, token)
+        write_through(path, token.encode("ascii"), durable=False)
+        atexit.register(_remove, path)
+        return token
 
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
@@ -86,7 +101,7 @@ class RunDirectory:
         known = self.fetched()
         names = sorted({*known, *paths})
         if len(names) > len(known):
-            self._own_folder(OURS)
+            self.own_folder(OURS)
             replace(os.path.join(self.path, FETCHED), b"".join(os.fsencode(name) + b"\0" for name in names))
 
     def links_on(self, path: str) -> list[str]:
@@ -95,8 +110,8 @@ class RunDirectory:
         ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
         return [way for way in ways if os.path.islink(os.path.join(self.path, way))]
 
-    def _own_folder(self, name: str) -> str:
-        """A folder of ours, with a .gitignore of its own, so that git does not see it."""
+    def own_folder(self, name: str) -> str:
+        """A folder of ours, made with its parents, with a .gitignore of its own, so that git does not see it."""
         folder = os.path.join(self.path, name)
         self._refuse_links(name)
         os.makedirs(folder, exist_ok=True)
@@ -127,6 +142,20 @@ def open_run(path: str, run_id: str | None = None) -> RunDirectory:
             "Name the run with --run-id ID, or with `id:` in run.yaml." if run_id is None else "",
         )
     return RunDirectory(where, name, settings)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _sweep(folder: str) -> None:
+    """Remove what processes that were killed have left."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE and entry.name != ".gitignore":
+                    os.unlink(entry.path)
 
 
 def create(path: str, data: bytes) -> bool:

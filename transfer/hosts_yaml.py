@@ -11,6 +11,7 @@ from transfer.refused_options import refuse_rsync_option, refuse_ssh_option
 from transfer.wording import nearest, shown
 
 HOST = r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*"
+LOCALHOST = "localhost"
 HOST_IN_WORDS = "letters, digits and _ . : @ -, with a letter, a digit or _ first"
 JOB_RUNNERS = ("background", "at", "slurm", "pbs", "sge", "lsf")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -26,7 +27,7 @@ _RELATIVE = r"(?!/)(?!(.*/)?\.\.?(/|$))[^\x00-\x1f\x7f-\x9f]+"
 def refuse_platform_name(name: str) -> Refusal:
     """Why a name that is spelled right can't be a platform's."""
     if not is_expression(name):
-        return _refuse_host(name)
+        return None
     try:
         re.compile(name[1:-1])
     except re.error as error:
@@ -43,14 +44,12 @@ def is_expression(name: str) -> bool:
     return len(name) > 1 and name.startswith("/") and name.endswith("/")
 
 
-def _refuse_host(host: str) -> Refusal:
-    if host.lower() != "localhost":
-        return None
-    return "localhost has no effect yet: this version reaches hosts by ssh only", "Name another host."
-
-
 def _refuse_hosts(hosts: tuple[str, ...]) -> Refusal:
-    return None if hosts else ("no host is named", "Name one, or remove the key: then it is the platform's name.")
+    if not hosts:
+        return "no host is named", "Name one, or remove the key: then it is the platform's name."
+    if len(hosts) > 1 and LOCALHOST in map(str.lower, hosts):
+        return "localhost is this machine, no host of a pool", "Give it a platform of its own."
+    return None
 
 
 def _refuse_variable(name: str) -> Refusal:
@@ -133,7 +132,7 @@ _JOB_RUNNER = {
     "cluster": Key("cluster of slurm", pattern=_NAME, wanted=_NAME_IN_WORDS),
     "file": Key("a site's own, as a file beside hosts.yaml", pattern=_NO_CONTROL, wanted="a path"),
 }
-_HOST_KEY = Key("what ssh is given", pattern=HOST, wanted=HOST_IN_WORDS, refuse=_refuse_host)
+_HOST_KEY = Key("what ssh is given", pattern=HOST, wanted=HOST_IN_WORDS)
 _PLATFORM_NAME = Key("name", pattern=f"{HOST}|/.*/", wanted=HOST_IN_WORDS, refuse=refuse_platform_name)
 _SELECT = Key("which is tried first", choices=("in-order", "random"), refuse=_only_yet("in-order"))
 _PLATFORM = {
@@ -142,13 +141,9 @@ _PLATFORM = {
     "install_target": Key("one filesystem; default: the platform's name", pattern=_NAME, wanted=_NAME_IN_WORDS),
     "run_root": Key("home of run directories there", pattern=_NO_CONTROL, wanted="a path"),
     "job_runner": Key("what starts a job", Kind.NAME_OR_TABLE, keys=_JOB_RUNNER, refuse=_refuse_job_runner),
-    "filesystem": Key(
-        "is it the one here?", choices=("auto", "shared", "separate"), refuse=_only_yet("auto", "separate")
-    ),
+    "filesystem": Key("is it the one here?", choices=("auto", "shared", "separate")),
     "access": Key("what ssh may do there", choices=("ssh", "rsync-only"), refuse=_only_yet("ssh")),
-    "submit_from": Key(
-        "where the job runner is called", choices=("auto", "host", "here"), refuse=_only_yet("auto", "host")
-    ),
+    "submit_from": Key("where the job runner is called", choices=("auto", "host", "here")),
     "python": Key(
         "python on the job host",
         pattern=_PLAIN_WORD,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from transfer.errors import ConfigError
-from transfer.hosts_yaml import HOST, HOST_IN_WORDS, HOSTS_YAML, is_expression, match, refuse_platform_name
+from transfer.hosts_yaml import HOST, HOST_IN_WORDS, HOSTS_YAML, LOCALHOST, is_expression, match, refuse_platform_name
 from transfer.settings import read_settings
 from transfer.wording import nearest, shown, visible
 
@@ -105,6 +105,11 @@ class Platform:
     directives: Mapping[str, str] = field(default_factory=_nothing)
     polling: Polling = Polling()
 
+    @property
+    def local(self) -> bool:
+        """Is it this machine?"""
+        return self.hosts[0].lower() == LOCALHOST
+
 
 @dataclass(frozen=True)
 class Platforms:
@@ -124,6 +129,8 @@ class Platforms:
         if key is not None:
             # Merged only now: a file of many platforms would be slow and large with all of them merged.
             return _platform(name, key, _merge(self.defaults, self.given[key]), self.path)
+        if name == LOCALHOST:
+            return _platform(name, name, self.defaults, self.path)
         raise self._missing(name)
 
     def candidates(self, name: str) -> tuple[Platform, ...]:

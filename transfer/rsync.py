@@ -53,14 +53,14 @@ def push(
 
     cwd: what a relative source starts from; so a run directory's own path may be any bytes.
     """
-    return _command(platform, options, (*map(_local, sources), f"{_bracketed(host)}:{target}"), cwd=cwd)
+    return _command(platform, options, (*map(_local, sources), _there(platform, host, target)), cwd=cwd)
 
 
 def pull(
     platform: Platform, host: str, source: str, target: str, options: tuple[str, ...] = (), cwd: str | None = None
 ) -> Command:
     """The path `source` on `host` (a trailing slash means what rsync means) into `target` here."""
-    return _command(platform, options, (f"{_bracketed(host)}:{_literal(source)}", _local(target)), cwd=cwd)
+    return _command(platform, options, (_there(platform, host, _literal(source)), _local(target)), cwd=cwd)
 
 
 def _literal(path: str) -> str:
@@ -87,7 +87,7 @@ def push_names(
     cwd: str | None = None,
 ) -> Command:
     """Just the `names` below `source` here, to the path `target` on `host`. The names go on stdin."""
-    return _command(platform, (*NAMED, *options), (source, f"{_bracketed(host)}:{target}"), _listing(names), cwd)
+    return _command(platform, (*NAMED, *options), (source, _there(platform, host, target)), _listing(names), cwd)
 
 
 def pull_names(
@@ -103,7 +103,7 @@ def pull_names(
 
     The names go on stdin, each with ./ before it: rsync drops those that start with # or ; (measured).
     """
-    return _command(platform, (*NAMED, *options), (f"{_bracketed(host)}:{source}", target), _listing(names), cwd)
+    return _command(platform, (*NAMED, *options), (_there(platform, host, source), target), _listing(names), cwd)
 
 
 def remaining(program: tuple[str, ...], patterns: tuple[str, ...], folder: str) -> Command:
@@ -128,8 +128,8 @@ def _command(
     stdin: bytes = b"",
     cwd: str | None = None,
 ) -> Command:
-    rsh = " ".join(quoted(word) for word in ssh.connection(platform))
-    argv = (*platform.rsync.command, *ALWAYS, *options, *platform.rsync.options, "-e", rsh, "--", *ends)
+    rsh = () if platform.local else ("-e", " ".join(quoted(word) for word in ssh.connection(platform)))
+    argv = (*platform.rsync.command, *ALWAYS, *options, *platform.rsync.options, *rsh, "--", *ends)
     return Command(argv, stdin, cwd)
 
 
@@ -139,6 +139,8 @@ def past_noise(command: Command, words: tuple[str, ...], marker: str) -> Command
     words: what there prints `marker` as a line and becomes rsync. None: --rsync-path is the user's already.
     """
     at = command.argv.index("--")  # before it stands -e and its value, behind it sources and target
+    if command.argv[at - 2] != "-e":
+        return None  # no host
     (*argv, dash_e, rsh), ends = command.argv[:at], command.argv[at:]
     if any(word.startswith("--rsync-path") for word in argv):
         return None
@@ -154,6 +156,10 @@ def quoted(word: str) -> str:
     ("'a b'", "'it''s'", 'plain')
     """
     return word if re.fullmatch(r"[A-Za-z0-9_./:=@%+,-]+", word) else "'" + word.replace("'", "''") + "'"
+
+
+def _there(platform: Platform, host: str, path: str) -> str:
+    return path if platform.local else f"{_bracketed(host)}:{path}"
 
 
 def _bracketed(host: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from remote_install import place
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.dry_run import Planned, PlannedCommand, plan_install
 from remote_install.install import one_each
 from remote_install.jobhost import manifest
+from remote_install.plan import Plan
 from remote_install.side_by_side import side_by_side
+from remote_install.source import Content
 from transfer.command import Command
 from transfer.platforms import Platform
 from transfer.wording import visible
@@ -44,14 +47,22 @@ def lines_of(planned: Planned) -> Iterator[str]:
     """The lines for a reader: commands, then what changes there, deletions in a section of their own."""
     plan, content = planned.plan, planned.content
     assert plan is not None
-    assert content is not None
-    yield f"{planned.platform.install_target} ({planned.platform.hosts[0]}): would be installed to {plan.run_dir}"
+    target = f"{planned.platform.install_target} ({planned.platform.hosts[0]})"
+    if planned.mode == place.SSH:
+        yield f"{target}: would be installed to {plan.run_dir}"
+    else:
+        yield f"{target}: jobs run in {plan.run_dir} ({planned.mode}), nothing would be sent or deleted"
     if not planned.asked:
         yield "  It can't be asked what differs: the job host program is not there yet, and a dry run does not send it."
         yield "  All is listed as to be sent, and the run directory is named as hosts.yaml does."
     if plan.unfinished:
         yield "  The last install there is unfinished; this one would finish it."
     yield from _commands(planned.commands)
+    if content is not None:
+        yield from _changes(plan, content, planned)
+
+
+def _changes(plan: Plan, content: Content, planned: Planned) -> Iterator[str]:
     kinds = {manifest.FILE: "mode", manifest.FOLDER: "folder", manifest.LINK: "link"}
     new = set(plan.new)
     yield from _section(
@@ -70,7 +81,8 @@ def lines_of(planned: Planned) -> Iterator[str]:
 
 
 def _commands(commands: tuple[PlannedCommand, ...]) -> Iterator[str]:
-    yield "  commands:"
+    if commands:
+        yield "  commands:"
     for command in commands:
         yield f"    $ {visible(command.line)}" + (f"  # with {command.stdin} on stdin" if command.stdin else "")
 

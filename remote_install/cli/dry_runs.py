@@ -6,14 +6,13 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from remote_install import copy, fetch, program, record
+from remote_install import copy, fetch, place, program, record
 from remote_install.call import ask_if_there, calling
 from remote_install.cli.context import Context
 from remote_install.cli.dry_run import show_install
 from remote_install.cli.output import worst
 from remote_install.conversation import Conversation
 from remote_install.dry_run import Planned
-from remote_install.jobs import where
 from remote_install.wanted import Wanted
 from transfer import execute, rsync
 from transfer.command import Command
@@ -37,6 +36,7 @@ def jobs_dry_run(context: Context, wanted: list[Wanted], paths: tuple[str, ...],
         _command(context, calling(platform, "submit", context.out.talk), "the jobs")
         if follows:
             _command(context, calling(platform, "watch", context.out.talk), "the jobs")
+        if follows and place.known_shared(context.run, platform, context.out.talk) is None:
             there = run_dirs.get(platform.install_target) or _guessed(context, platform)
             fetching = fetch.fetching(context.run, platform, paths, lambda there=there: there)  # type: ignore[misc]
             _command(context, fetching, "the names")
@@ -96,8 +96,12 @@ def fetch_dry_run(context: Context, platforms: list[Platform], paths: tuple[str,
 
 
 def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None:
+    if place.known_shared(context.run, platform, context.out.talk) is not None:
+        context.out.result(f"nothing would come from {platform.name}: its jobs write to the run directory here")
+        return
+
     def ask(there: Conversation) -> str:
-        there.say(where(context.run, platform))
+        there.say(place.where(context.run, platform, writes=False))
         answer = there.hear("hello")
         there.listen_to_the_end()
         return fetch.run_dir_of(answer, context.run, platform)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from remote_install import copy, record
+from remote_install import copy, place, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.fetch import checked, fetch
@@ -43,7 +43,10 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     installed = side_by_side(
         lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)
     )
-    done = [one.changes for one in installed if one.changes]
+    for one in installed:
+        if not one.error and one.mode != place.SSH:
+            talk.tell(f"{one.platform.name}: nothing to install, jobs run in {visible(str(one.run_dir))} ({one.mode})")
+    done = [one.changes for one in installed if one.changes and one.mode == place.SSH]
     if done:
         files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)
         where = count(len(done), "install target")
@@ -76,6 +79,9 @@ def fetch_from(context: Context, platform: Platform, paths: tuple[str, ...], run
     began = time.monotonic()
     changes = fetch(context.run, platform, paths, context.out.talk, run_dir)
     spent = time.monotonic() - began
+    if place.known_shared(context.run, platform, context.out.talk) is not None:
+        context.out.tell(f"nothing to fetch from {platform.name}: its jobs write to the run directory here")
+        return
     context.out.tell(f"fetched {_amounts(changes)}, from {platform.name} in {spent:.1f} s")
 
 

@@ -46,13 +46,13 @@ def decide(argv: List[str], content: str, manifest: Manifest, target: Target, li
     """Must the install command run for this content? content: digest of what is to be installed."""
     if not argv:
         return Build([], "", False, {})
-    key = _key(content, argv)
+    key = key_of(content, argv)
     as_left = all(listing.look(target.run_dir, path) == entry for path, entry in manifest.altered.items())
     due = manifest.built != key or not as_left
     return Build(argv, key, due, {} if due else manifest.altered)
 
 
-def _key(content: str, argv: List[str]) -> str:
+def key_of(content: str, argv: List[str]) -> str:
     value = hashlib.blake2b(content.encode("ascii", "replace"), digest_size=20)
     for word in argv:
         value.update(b"\0" + to_bytes(word))

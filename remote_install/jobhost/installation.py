@@ -9,11 +9,12 @@ import contextlib
 import os
 from typing import Iterator, Optional, Tuple
 
-from . import building, layout
+from . import building
 from .building import Build
 from .files import now_ns
 from .manifest import Entries, Listing, digest, unpack
 from .placement import Plan, arrived, clear_staging, look_again, make_plan, place
+from .sharing import find
 from .target import Manifest, Target
 from .wire import SILENCE, Client, Json, Refusal, strings, text, to_text
 
@@ -22,15 +23,18 @@ LOOK_AGAIN = 0.2  # seconds between two looks at a lock that another install hol
 
 def install(request: Json, client: Client, _wrapper: bytes) -> None:
     """Bring the run directory here to what the client has, or find that it is."""
-    run_dir = layout.run_directory(text(request, "run_root"), text(request, "run"))
+    run_dir, shared = find(request, client)
     target = Target(run_dir)
     if request.get("dry_run") is True:
         with client.heartbeat():
-            _rehearse(target, request, client)
+            _rehearse(target, request, client, shared)
         return
     try:
         target.prepare()
         with client.heartbeat(), _lock(target, client):
+            if shared:
+                _build_in_place(target, request, client)
+                return
             target.claim(text(request, "uuid"), text(request, "origin"), request.get("adopt") is True)
             _install(target, request, client)
     except BrokenPipeError:
@@ -47,8 +51,33 @@ def _place_of(error: OSError, run_dir: bytes) -> str:
     return to_text(error.filename if isinstance(error.filename, bytes) else run_dir)
 
 
-def _rehearse(target: Target, request: Json, client: Client) -> None:
+def _build_in_place(target: Target, request: Json, client: Client) -> None:
+    """The run directory of the client itself: nothing is brought or deleted, only the install command runs in it.
+
+    What the command makes lies in the run directory too: the client looks again, and tells the content as it is then.
+    """
+    build = _build_of(target, request)
+    client.say("in place", run_dir=to_text(target.run_dir), runs_command=build.due)
+    if build.due:
+        target.mark({})
+        building.run(build.argv, text(request, "run"), target, client)
+        client.say("built")
+        settled = building.key_of(text(client.hear(SILENCE), "digest"), build.argv)
+        target.finish(Manifest({}, {}, settled, {}))
+    elif target.unfinished:
+        target.finish(Manifest({}, {}, build.key, {}))
+    client.say("installed")
+
+
+def _build_of(target: Target, request: Json) -> Build:
+    return _look(target, request)[2]
+
+
+def _rehearse(target: Target, request: Json, client: Client, shared: bool) -> None:
     """Tell what an install would change, and change nothing: no lock, no mark; another install may be at work."""
+    if shared:
+        client.say("in place", run_dir=to_text(target.run_dir), runs_command=_build_of(target, request).due)
+        return
     target.check_owner(text(request, "uuid"), request.get("adopt") is True)
     manifest, listing, build = _look(target, request)
     if _is_whole(target, text(request, "digest"), manifest, build):

@@ -13,6 +13,7 @@ from .installation import install, unfinished
 from .killing import kill as kill_jobs
 from .layout import JobDirectory
 from .runners.choice import Runners
+from .sharing import run_directory
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
 from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
@@ -24,7 +25,7 @@ MAX_SECONDS = 86400
 
 def hello(request: Json, client: Client, _wrapper: bytes) -> None:
     """Where the run directory is here, and what this program can do."""
-    run_dir = _run_dir(request)
+    run_dir = run_directory(request, client)
     client.say(
         "hello",
         protocol=PROTOCOL,
@@ -47,7 +48,7 @@ def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
-    run_dir = _run_dir(request)
+    run_dir = run_directory(request, client)
     why = unfinished(run_dir)
     if why:
         raise Refusal(9, "run %s %s" % (request["run"], why), "Install it first: the same install command finishes it.")
@@ -62,7 +63,7 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     """The state of each job now."""
-    run_dir, looker = _run_dir(request), _looker(request)
+    run_dir, looker = run_directory(request, client), _looker(request)
     found = _found(request, run_dir, client)
     with client.heartbeat():
         looker.prepare([job for _, job, _ in found])
@@ -74,7 +75,7 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
     """End each job, TERM first, KILL after `grace` seconds; then the state of each."""
-    run_dir, looker = _run_dir(request), _looker(request)
+    run_dir, looker = run_directory(request, client), _looker(request)
     grace: Any = request.get("grace")
     if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
         raise Refusal(2, "grace of the request is not in order")
@@ -93,7 +94,7 @@ def watch(request: Json, client: Client, _wrapper: bytes) -> None:
 
     seconds: ends after so many in any case. 0: what is there now.
     """
-    run_dir, looker = _run_dir(request), _looker(request)
+    run_dir, looker = run_directory(request, client), _looker(request)
     seconds = request.get("seconds", 0)
     if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
         raise Refusal(2, "seconds of the request is not in order")
@@ -177,10 +178,6 @@ def _looker(request: Json) -> Looker:
     if not all(type(seconds) in (int, float) and 0 <= seconds <= MAX_SECONDS for seconds in pair):
         raise Refusal(2, "polling of the request is not in order")
     return Looker(Runners(request), float(pair[0]), float(pair[1]))
-
-
-def _run_dir(request: Json) -> bytes:
-    return layout.run_directory(text(request, "run_root"), text(request, "run"))
 
 
 def _jobs(request: Json) -> List[Json]:

@@ -8,6 +8,7 @@ import shlex
 from typing import Dict, List, Optional
 
 from ..status import GONE, QUEUED, RUNNING
+from . import commands
 from .words import Job, Listed, Said, Settings, clock, options
 
 NAME = "slurm"
@@ -99,6 +100,13 @@ def parse_accounting(said: Said, _settings: Settings) -> Dict[str, Listed]:
 def kill(ids: List[str], settings: Settings) -> List[str]:
     """argv that ends jobs, waiting or running; for one that has ended Slurm says nothing, with rc 0."""
     return ["scancel", *_cluster(settings), *ids]
+
+
+def own_cluster() -> str:
+    """The name of the cluster that the commands here belong to; "" where there is none, or it does not answer."""
+    said = commands.run(["scontrol", "show", "config"], commands.clean(KEEP, {"LC_ALL": "C"}), seconds=10.0)
+    found = re.search(r"^ClusterName\s*= (\S+)$", said.out, re.MULTILINE)
+    return found.group(1) if found and said.code == 0 else ""
 
 
 def _cluster(settings: Settings) -> List[str]:

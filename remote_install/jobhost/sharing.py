@@ -1,0 +1,68 @@
+"""Is the run directory of who asks seen from here? Then its jobs run in it, in place."""
+
+import os
+from typing import Optional, Tuple
+
+from . import layout
+from .files import read_regular
+from .runners import slurm
+from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
+
+SEEN = b".remote-install/seen"  # folder in which who asks has put a file with a fresh name, its content the same
+AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
+
+
+def run_directory(request: Json, client: Client) -> bytes:
+    """Where the run directory that the request is about lies here.
+
+    Raises Refusal (3) when what is seen contradicts what is configured.
+    """
+    return find(request, client)[0]
+
+
+def find(request: Json, client: Client) -> Tuple[bytes, bool]:
+    """The same, and: is it the very one of who asks? That is said, unless it does not matter.
+
+    `seen` of the request: token, a name that no other file has; paths, where the run directory lies for who asks;
+    filesystem, what is configured; cluster, of Slurm there.
+    """
+    at_root = layout.run_directory(text(request, "run_root"), text(request, "run"))
+    seen = request.get("seen")
+    if not isinstance(seen, dict):
+        return at_root, False
+    configured, found = text(seen, "filesystem"), _seen(seen, at_root)
+    if configured == SHARED and found is None:
+        paths = ", ".join([*strings(seen, "paths"), to_text(at_root)])
+        raise Refusal(
+            3,
+            "filesystem: shared is configured, but the run directory is not seen there; looked for at %s" % paths,
+            "Mount it there, or set `filesystem: auto`.",
+        )
+    if configured == SEPARATE:
+        if found is not None and os.path.exists(at_root) and os.path.samefile(found, at_root):
+            raise Refusal(
+                3,
+                "filesystem: separate is configured, but %s there is the run directory itself" % to_text(at_root),
+                "Set `filesystem: auto`, or another run_root.",
+            )
+        return at_root, False
+    runner_seen = found is not None and bool(seen.get("cluster")) and slurm.own_cluster() == seen["cluster"]
+    path = found or at_root
+    client.say("place", run_dir=to_text(path), shared=found is not None, runner_seen=runner_seen)
+    return path, found is not None
+
+
+def _seen(seen: Json, at_root: bytes) -> Optional[bytes]:
+    token = text(seen, "token", "[0-9a-f]{32}")
+    for path in [*map(to_bytes, strings(seen, "paths")), at_root]:
+        if os.path.isabs(path) and _holds(path, token):
+            return path
+    return None
+
+
+def _holds(path: bytes, token: str) -> bool:
+    """A copy of the run directory has files of the same names, but none that was made a moment ago."""
+    try:
+        return read_regular(os.path.join(path, SEEN, token.encode()), 64) == token.encode()
+    except OSError:
+        return False
