@@ -30,13 +30,13 @@ class Try:
     """One try of a job in a run directory, started by a shell as the background job runner does it."""
 
     def __init__(
-        self, shell: tuple[str, ...], run: bytes, *argv: str, limit: int | None = None, name: str = "a"
+        self, shell: tuple[str, ...], run: bytes, *argv: str, limit: int | None = None, name: str = "a", gate: str = ""
     ) -> None:
         self._shell = shell
         self.run = run
         self.job: JobDirectory = layout.job_directory(run, name, 1)
         os.makedirs(self.job.path, exist_ok=True)
-        about = submission.Script("demo", run, name, self.job, list(argv), limit or 0)
+        about = submission.Script("demo", run, name, self.job, list(argv), limit or 0, gate)
         submission.write(self.job.script, submission.script(about, WRAPPER))
         submission.write(self.job.limit, LIMIT)
 

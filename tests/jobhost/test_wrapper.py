@@ -175,6 +175,17 @@ def test_a_second_start_of_the_same_try_does_nothing(shell: tuple[str, ...], run
     assert status.read(one.job) == before
 
 
+def test_what_is_known_of_a_first_end_is_forgotten_when_its_batch_system_starts_it_again(
+    shell: tuple[str, ...], run: bytes
+) -> None:
+    one = Try(shell, run, "sh", "-c", "cd log/job/a/01; ls -d job.end job.gone job.reason; exit 4", gate="mine::7")
+    for link in (one.job.end, one.job.gone, one.job.reason):
+        os.symlink("EXIT=3", link)
+    assert one.finish() == 4
+    assert one.read(one.job.out) == b""
+    assert status.read(one.job).exit_code == 4
+
+
 def test_of_many_that_start_the_same_try_at_once_one_goes_through(shell: tuple[str, ...], run: bytes) -> None:
     one = Try(shell, run, "sh", "-c", "echo once >>lines; exit 3")
     started = [one.start() for _ in range(8)]
@@ -373,6 +384,24 @@ def test_who_is_deaf_to_term_gets_kill_at_the_time_limit(run: bytes, monkeypatch
     one.finish()
     facts = status.read(one.job)
     assert (facts.exit_code, facts.kill) == (137, "time limit")
+
+
+def test_what_a_command_leaves_deaf_to_term_gets_kill_at_the_time_limit(
+    shell: tuple[str, ...], run: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shells, "LIMIT", LIMIT.replace(b"grace=10 ", b"grace=1 "))
+    one = Try(shell, run, "sh", "-c", "(trap '' TERM; while :; do sleep 0.1; done) & exec sleep 600", limit=1)
+    with one.start() as wrapper:
+        wrapper.wait(timeout=20)
+        assert status.read(one.job).exit_code == 143
+        assert members(wrapper.pid) != []
+        until = time.monotonic() + 10
+        while members(wrapper.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        left = members(wrapper.pid)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert left == []
 
 
 def test_a_process_that_has_the_wrappers_id_by_now_is_not_ended(tmp_path: Path) -> None:
