@@ -137,7 +137,8 @@ def _end_processes(looks: List[Look], grace: float) -> None:
     """All at once: nobody waits for the grace of another."""
     found = [(look.job, _identity(look)) for look in looks]
     left = {job: identity for job, identity in found if identity is not None}
-    _signal(list(left.values()), signal.SIGTERM, spare=False)
+    # The wrapper would hear TERM and live on; but ksh93 forgets what it is about to read when one comes (seen).
+    _signal(list(left.values()), signal.SIGTERM, spare=True)
     left = _still_there(left, grace)
     # The wrapper lives through this and writes down how its command ended.
     _signal(list(left.values()), signal.SIGKILL, spare=True)
@@ -151,15 +152,16 @@ def _end_processes(looks: List[Look], grace: float) -> None:
 
 
 def _signal(identities: List[Identity], number: int, spare: bool) -> None:
-    """Signal every process of the sessions; spare: but for the job wrappers."""
+    """Signal every process of the sessions; spare: but for the job wrappers, which are only let go on if stopped."""
     table = Table() if identities else None
     for identity in identities:
         for pid in _members(identity, table):
             fields = processes.stat_fields(pid)
-            if (spare and pid == identity.pid) or fields is None or int(fields[3]) != identity.pid:
+            if fields is None or int(fields[3]) != identity.pid:
                 continue
             try:
-                os.kill(pid, number)
+                if not spare or pid != identity.pid:
+                    os.kill(pid, number)
                 os.kill(pid, signal.SIGCONT)  # one that was stopped hears nothing else
             except (ProcessLookupError, PermissionError):
                 pass  # it has gone, or became another user's, as with sudo: the others are ended all the same

@@ -22,11 +22,11 @@ look() {
     done
 }
 
-# Sends a signal to the members but $2.
+# Sends a signal to the members but $2, and lets all go on that were stopped.
 signal() {
     for member in $members; do
         [ "$member" = "$2" ] || kill "-$1" "$member" 2>/dev/null
-        [ "$member" = "$2" ] || kill -CONT "$member" 2>/dev/null
+        kill -CONT "$member" 2>/dev/null
     done
 }
 
@@ -40,8 +40,9 @@ while [ "$left" -gt 0 ]; do
 done
 
 # The wrapper, which ends when its command has, sees by this that we still have what the command left to end.
+# It hears no TERM: ksh93 forgets what it is about to read when one comes (seen).
 ln -s 'time limit' job.kill 2>/dev/null
-signal TERM ''
+signal TERM "$session"
 while [ "$grace" -gt 0 ]; do
     sleep 1 &
     wait $!
