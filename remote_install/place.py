@@ -78,7 +78,7 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
 def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
     """Keep in mind what the job host says of its place. Raises ConfigError for a contradiction."""
     run_dir = reply.get("run_dir")
-    if platform.local or not isinstance(run_dir, str):
+    if talk.learnt.here.get(platform.name) or platform.local or not isinstance(run_dir, str):
         return
     if reply.get("shared") is not True:
         if platform.submit_from == "here":
@@ -100,13 +100,13 @@ def _runner_is_seen(platform: Platform) -> bool:
         return True
     if platform.submit_from == "host" or runner.name != "slurm":
         return False
-    return bool(_cluster()) and runner.cluster in ("", _cluster())
+    return bool(_cluster()) and runner.cluster in (None, _cluster())
 
 
 def _asks_for_cluster(platform: Platform) -> bool:
     runner = platform.job_runner
     wanted = platform.filesystem == sharing.AUTO and platform.submit_from == "auto" and not platform.local
-    return wanted and runner.name == "slurm" and runner.cluster in ("", _cluster())
+    return wanted and runner.name == "slurm" and runner.cluster in (None, _cluster())
 
 
 @functools.cache
