@@ -324,6 +324,18 @@ def test_a_disk_that_is_full_from_the_start_does_not_lose_the_end_either(
     assert status.read(one.job).exit_code == 143
 
 
+@pytest.mark.parametrize("when", ["1+", "2+"])
+def test_a_quota_that_is_used_up_does_not_lose_the_end(shell: tuple[str, ...], run: bytes, when: str) -> None:
+    """Every write to the exit record fails, from the start or only when the job ends."""
+    if shutil.which("strace") is None:
+        pytest.skip("there is no strace")
+    record = os.fsdecode(layout.job_directory(run, "a", 1).status)
+    strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-P", record, "-e", f"inject=write:error=EDQUOT:when={when}")
+    one = Try((*strace, *shell), run, "sh", "-c", "exit 3")
+    one.finish()
+    assert status.read(one.job).exit_code == 3
+
+
 def test_the_wrapper_costs_little(shell: tuple[str, ...], run: bytes) -> None:
     """It starts no Python and few programs."""
     one = Try(shell, run, "true")
