@@ -8,11 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch.fixtures import GROUPS
 from end_to_end.client import Client
 from hosts import JobHost
 
-# Runner, as hosts.yaml calls it -> the fixture of its batch system (tests/batch).
-SYSTEMS = {"background": "job_host", "at": "atd", "slurm": "slurm", "sge": "gridengine", "pbs": "torque"}
+
+@dataclass(frozen=True)
+class System:
+    """Where a runner is tested. fixture: of tests/batch. runner: as hosts.yaml has it. hold: the directive with which
+    a job stays in the queue; "" where there is none."""
+
+    fixture: str
+    runner: str
+    hold: str = ""
+
+
+# A site's own: its file, and the fixture of its batch system, like `oar`.
+SYSTEMS = {
+    "background": System("job_host", "background"),
+    "at": System("atd", "at"),
+    "slurm": System("slurm", "slurm", "--hold"),
+    "sge": System("gridengine", "sge", "-h"),
+    "pbs": System("torque", "pbs", "-h"),
+    "pbspro": System("pbspro", "pbs", "-h"),
+    "lsf": System("lsf", "lsf", "-H"),
+}
 
 
 @dataclass
@@ -20,6 +40,7 @@ class Place:
     """A job runner to be tested. client: a user whose platform hpc has it. system: what tests/batch gives for it."""
 
     name: str
+    hold: str
     client: Client
     system: Any
 
@@ -30,19 +51,20 @@ class Place:
 
 def params() -> Iterator[object]:
     """Tests that share a batch system run in one test process: it starts once."""
-    for name, fixture in SYSTEMS.items():
-        marks = () if name == "background" else (pytest.mark.batch, pytest.mark.xdist_group(fixture))
+    for name, system in SYSTEMS.items():
+        group = GROUPS.get(system.fixture)
+        marks = (pytest.mark.batch, pytest.mark.xdist_group(group)) if group else ()
         yield pytest.param(name, marks=marks, id=name)
 
 
 @pytest.fixture(params=params())
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    system = request.getfixturevalue(SYSTEMS[request.param])
-    host = system if isinstance(system, JobHost) else system.host
-    client = Client(tmp_path, host)
-    client.prepare(f"    job_runner: {request.param}\n    polling: {{first: 0.2, max: 2}}\n")
-    yield Place(request.param, client, system)
+    wanted = SYSTEMS[request.param]
+    system = request.getfixturevalue(wanted.fixture)
+    client = Client(tmp_path, system if isinstance(system, JobHost) else system.host)
+    client.prepare(f"    job_runner: {wanted.runner}\n    polling: {{first: 0.2, max: 2}}\n")
+    yield Place(wanted.runner, wanted.hold, client, system)
     assert client.leftovers() == []
     client.wait_for_logouts()
-    host.run(["sh", "-c", "kill -9 -1; true"])
-    host.run(["rm", "-rf", "remote-install-run"], check=True)
+    client.host.run(["sh", "-c", "kill -9 -1; true"])
+    client.host.run(["rm", "-rf", "remote-install-run"], check=True)
