@@ -12,18 +12,24 @@ from batch.fixtures import GROUPS
 from end_to_end.client import Client
 from hosts import JobHost
 
+from remote_install import examples_folder
+
 
 @dataclass(frozen=True)
 class System:
-    """Where a runner is tested. fixture: of tests/batch. runner: as hosts.yaml has it. hold: the directive with which
-    a job stays in the queue; "" where there is none."""
+    """Where a runner is tested. fixture: of tests/batch. runner: its name. hold: the directive with which a job stays
+    in the queue; "" where there is none. file: of a site's own."""
 
     fixture: str
     runner: str
     hold: str = ""
+    file: str = ""
+
+    @property
+    def in_hosts_yaml(self) -> str:
+        return f"{{name: {self.runner}, file: {self.file}}}" if self.file else self.runner
 
 
-# A site's own: its file, and the fixture of its batch system, like `oar`.
 SYSTEMS = {
     "background": System("job_host", "background"),
     "at": System("atd", "at"),
@@ -32,6 +38,7 @@ SYSTEMS = {
     "pbs": System("torque", "pbs", "-h"),
     "pbspro": System("pbspro", "pbs", "-h"),
     "lsf": System("lsf", "lsf", "-H"),
+    "oar": System("oar", "oar", "--hold", f"{examples_folder()}/runners/oar.py"),
 }
 
 
@@ -62,9 +69,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     wanted = SYSTEMS[request.param]
     system = request.getfixturevalue(wanted.fixture)
     client = Client(tmp_path, system if isinstance(system, JobHost) else system.host)
-    client.prepare(f"    job_runner: {wanted.runner}\n    polling: {{first: 0.2, max: 2}}\n")
+    client.prepare(f"    job_runner: {wanted.in_hosts_yaml}\n    polling: {{first: 0.2, max: 2}}\n")
     yield Place(wanted.runner, wanted.hold, client, system)
     assert client.leftovers() == []
     client.wait_for_logouts()
-    client.host.run(["sh", "-c", "kill -9 -1; true"])
+    if system is client.host:
+        client.host.run(["sh", "-c", "kill -9 -1; true"])
+    else:
+        system.repair()
     client.host.run(["rm", "-rf", "remote-install-run"], check=True)

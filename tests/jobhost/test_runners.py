@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,6 +194,12 @@ def test_commands_see_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "HOME=" in told.out
 
 
+def test_a_command_is_told_where_it_is_as_by_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/elsewhere")
+    told = commands.run(["env"], commands.clean((), {}), os.fsencode(tmp_path))
+    assert f"PWD={tmp_path}\n" in told.out
+
+
 def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
     with open(f"{examples_folder()}/runners/oar.py", encoding="utf-8") as file:
         oar = own.load("oar", file.read())
@@ -203,7 +211,7 @@ def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
             assert (oar.parse_listing(heard, ME) is None) == (heard.code != 0), case
     alive = oar.parse_listing(said("oar", "list-alive"), ME)
     assert {alive["4"].word, alive["3"].word} == {QUEUED, RUNNING}
-    assert oar.submit(JOB, ME)[:3] == ["oarsub", "-l", "walltime=1:30:00"]
+    assert oar.submit(JOB, ME)[:3] == ["oarsub", "-l", "walltime=1:31:00"]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,12 @@ def clean(keep: Tuple[str, ...], more: Mapping[str, str]) -> Dict[bytes, bytes]:
 
 
 def run(argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes] = None) -> Said:
-    """Run a command to its end; what takes longer than SECONDS is killed with all that it started."""
+    """Run a command to its end; what takes longer than SECONDS is killed with all that it started.
+
+    Like any shell it sets PWD: some ask it where they are (oarsub fails without it).
+    """
+    if folder is not None:
+        environment = {**environment, b"PWD": folder}
     try:
         process = subprocess.Popen(
             argv,
