@@ -37,6 +37,11 @@ class Replayed:
             link = ["ln", "-sf", f"{THERE}/{self.system}.py", f"/usr/local/bin/{command}"]
             self.host.run(link, user="root", check=True)
 
+    def jobs(self) -> list[str]:
+        """Return the numbers of all jobs that have not ended."""
+        line = 'cd .replay && for job in [0-9]*; do [ -e "$job/ended" ] || echo "$job"; done'
+        return self.host.run(["sh", "-c", line]).stdout.split()
+
     def repair(self) -> None:
         """Let no job be left."""
         self.host.run(["sh", "-c", "kill -KILL -1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ from remote_install import examples_folder
 @dataclass(frozen=True)
 class System:
     """Where a runner is tested. fixture: of tests/batch. runner: its name. hold: the directive with which a job stays
-    in the queue; "" where there is none. file: of a site's own."""
+    in the queue. file: of a site's own. many: jobs at once that take a minute at most."""
 
     fixture: str
     runner: str
     hold: str = ""
     file: str = ""
+    many: int = 200
 
     @property
     def in_hosts_yaml(self) -> str:
@@ -36,18 +38,20 @@ SYSTEMS = {
     "slurm": System("slurm", "slurm", "--hold"),
     "sge": System("gridengine", "sge", "-h"),
     "pbs": System("torque", "pbs", "-h"),
-    "pbspro": System("pbspro", "pbs", "-h"),
-    "lsf": System("lsf", "lsf", "-H"),
-    "oar": System("oar", "oar", "--hold", f"{examples_folder()}/runners/oar.py"),
+    "pbspro": System("pbspro", "pbs", "-h", many=40),  # replayed: more would show nothing of it
+    "lsf": System("lsf", "lsf", "-H", many=40),
+    "oar": System("oar", "oar", "--hold", f"{examples_folder()}/runners/oar.py", many=40),  # oarsub takes a second
 }
 
 
 @dataclass
 class Place:
-    """A job runner to be tested. client: a user whose platform hpc has it. system: what tests/batch gives for it."""
+    """A job runner to be tested. name: of the runner. client: a user whose platform hpc has it. system: what
+    tests/batch gives for it."""
 
     name: str
     hold: str
+    many: int
     client: Client
     system: Any
 
@@ -55,13 +59,26 @@ class Place:
     def host(self) -> JobHost:
         return self.client.host
 
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[tuple[str, ...]]:
+        """Let jobs that are submitted with these options stay in the queue."""
+        if self.hold:
+            yield (f"--directive={self.hold}",)
+        else:  # at has no such directive
+            self.system.atd.stop()
+            yield ()
+            self.system.start()
 
-def params() -> Iterator[object]:
-    """Tests that share a batch system run in one test process: it starts once."""
+
+def params(waiting: bool = False) -> list[Any]:
+    """Tests that share a batch system run in one test process: it starts once. waiting: only where jobs wait."""
+    found = []
     for name, system in SYSTEMS.items():
         group = GROUPS.get(system.fixture)
         marks = (pytest.mark.batch, pytest.mark.xdist_group(group)) if group else ()
-        yield pytest.param(name, marks=marks, id=name)
+        if name != "background" or not waiting:
+            found.append(pytest.param(name, marks=marks, id=name))
+    return found
 
 
 @pytest.fixture(params=params())
@@ -70,7 +87,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     system = request.getfixturevalue(wanted.fixture)
     client = Client(tmp_path, system if isinstance(system, JobHost) else system.host)
     client.prepare(f"    job_runner: {wanted.in_hosts_yaml}\n    polling: {{first: 0.2, max: 2}}\n")
-    yield Place(wanted.runner, wanted.hold, client, system)
+    yield Place(wanted.runner, wanted.hold, wanted.many, client, system)
     assert client.leftovers() == []
     client.wait_for_logouts()
     if system is client.host:
