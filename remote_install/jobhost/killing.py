@@ -40,7 +40,7 @@ def kill(
     for look in waiting:
         if status.read(look.job).exit_code is None and not _members_of(look):
             _record(look.job, signal.SIGTERM)
-    for job in _await_batch([look for look in cancelled if look not in waiting], looker):
+    for job in _await_batch([look.job for look in cancelled], looker):
         _record(job, signal.SIGKILL)
     looker.forget()
     return [refused.get(job.path) or _look(looker, job) for job in jobs]
@@ -116,18 +116,16 @@ def _cancel(looker: Looker, live: List[Look], refused: Dict[bytes, Refusal]) -> 
     return cancelled
 
 
-def _await_batch(looks: List[Look], looker: Looker) -> List[JobDirectory]:
-    """Until the wrappers have written their exit records, or it is long. Those are returned that the batch system has
-    ended together with their wrappers: it knows them no more, and no record has come."""
-    pending = [look.job for look in looks]
+def _await_batch(jobs: List[JobDirectory], looker: Looker) -> List[JobDirectory]:
+    """Until the batch system has none of them any more, or it is long: an entry that is still there would count more
+    than the exit record. Those are returned that it has ended together with their wrappers: no record has come."""
     for _ in range(BATCH_ROUNDS):
-        pending = [job for job in pending if status.read(job).exit_code is None]
         looker.forget()
-        looker.prepare(pending)
-        if not any(looker.answered(job) in (status.QUEUED, status.RUNNING) for job in pending):
+        looker.prepare(jobs)
+        if not any(looker.answered(job) in (status.QUEUED, status.RUNNING) for job in jobs):
             break
         time.sleep(BATCH_STEP)
-    gone = [job for job in pending if looker.answered(job) == status.GONE]
+    gone = [job for job in jobs if looker.answered(job) == status.GONE and status.read(job).exit_code is None]
     if gone:
         time.sleep(BATCH_STEP)  # a wrapper may be about to write its record
     return [job for job in gone if status.read(job).exit_code is None]

@@ -4,6 +4,7 @@ from .atd import Atd
 from .daemon import Daemon, wait_for
 from .gridengine import GridEngine
 from .oar import Oar
+from .replayed import Replayed
 from .slurm import Accounting, Slurm
 
-__all__ = ["Accounting", "Atd", "Daemon", "GridEngine", "Oar", "Slurm", "wait_for"]
+__all__ = ["Accounting", "Atd", "Daemon", "GridEngine", "Oar", "Replayed", "Slurm", "wait_for"]

@@ -30,6 +30,10 @@ class Atd:
         wait_for("an empty queue", self.emptied)
         self.host.run(["sh", "-c", "kill -KILL -1"])
 
+    def jobs(self) -> list[str]:
+        """Return the ids of all jobs that wait or run."""
+        return [line.split()[0] for line in self.host.run(["atq"], check=True).stdout.splitlines()]
+
     def emptied(self) -> bool:
         """Remove what is queued, and tell whether that was nothing; atq fails if a job ends while it looks."""
         done = self.host.run(["atq"])

@@ -1,7 +1,8 @@
 """Recorded output of batch systems: tests/cases/SYSTEM/CASE.txt, one command each, as it was typed and what it did.
 
 The first line is the command as a shell would read it, the second its exit code; then come standard output and standard
-error, byte for byte. They are made by record.py from real systems; parsers are tested on them without any.
+error, byte for byte. They are made by record.py from real systems; parsers are tested on them without any. Those of
+systems that can't be had (pbspro, lsf) are what others published; SOURCES.md beside them says where.
 """
 
 from __future__ import annotations

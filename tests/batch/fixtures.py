@@ -15,6 +15,7 @@ from . import slurm as slurm_
 from .atd import Atd
 from .gridengine import GridEngine
 from .oar import Oar
+from .replayed import Replayed
 from .slurm import Accounting, Slurm
 
 MakeSlurmClusters = Callable[..., list[Slurm]]
@@ -166,3 +167,36 @@ def oar(oar_of_session: Oar) -> Iterator[Oar]:
     yield oar_of_session
     oar_of_session.host.repair()
     oar_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def pbspro_of_session(job_hosts: JobHosts) -> Replayed:
+    """Commands of PBS Professional, for the fixture below."""
+    return start_replayed(job_hosts, "pbspro")
+
+
+@pytest.fixture
+def pbspro(pbspro_of_session: Replayed) -> Iterator[Replayed]:
+    """A job host with qsub, qstat and qdel that replay what those of PBS Professional say."""
+    yield pbspro_of_session
+    pbspro_of_session.repair()
+
+
+@pytest.fixture(scope="session")
+def lsf_of_session(job_hosts: JobHosts) -> Replayed:
+    """Commands of LSF, for the fixture below."""
+    return start_replayed(job_hosts, "lsf")
+
+
+@pytest.fixture
+def lsf(lsf_of_session: Replayed) -> Iterator[Replayed]:
+    """A job host with bsub, bjobs and bkill that replay what those of LSF say."""
+    yield lsf_of_session
+    lsf_of_session.repair()
+
+
+def start_replayed(job_hosts: JobHosts, system: str) -> Replayed:
+    """Start a job host with the commands of a batch system that can't be had."""
+    made = Replayed(job_hosts.make(), system)
+    made.start()
+    return made

@@ -72,4 +72,8 @@ class GridEngine:
         # By force: an execution daemon that has lost its master looks for it again only every half minute.
         self.host.run(["qdel", "-f", "-u", self.host.user], user="sgeadmin")
         self.host.run(["sh", "-c", "kill -KILL -1"])
-        wait_for("an empty queue", lambda: self.host.run(["qstat", "-u", "*"], check=True).stdout == "")
+        wait_for("an empty queue", lambda: not self.jobs())
+
+    def jobs(self) -> list[str]:
+        """Return the ids of all jobs that have not ended."""
+        return [line.split()[0] for line in self.host.run(["qstat", "-u", "*"], check=True).stdout.splitlines()[2:]]

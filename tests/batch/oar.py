@@ -12,11 +12,14 @@ from .daemon import Daemon, listens, wait_for
 HOST = {"system": "bookworm-oar", "system_size": "256m"}
 RESOURCES = 64
 
-# No cpusets: they would need cgroups. No look at the nodes every five minutes. A database of a test may be lost.
+# No cpusets: they would need cgroups. No look at the nodes every five minutes. A database of a test may be lost. What
+# the server does every ten or five seconds it does every second.
 CONFIGURE = r"""
 sed -i -e 's/^DB_BASE_PASSWD=.*/DB_BASE_PASSWD=test/' -e 's/^DB_BASE_PASSWD_RO=.*/DB_BASE_PASSWD_RO=test/' \
     -e "s/^SERVER_HOSTNAME=.*/SERVER_HOSTNAME=$(hostname)/" -e 's/^FINAUD_FREQUENCY=.*/FINAUD_FREQUENCY=0/' \
-    -e 's/^JOB_RESOURCE_MANAGER_PROPERTY_DB_FIELD/#&/' -e 's/^LOG_LEVEL=.*/LOG_LEVEL=3/' /etc/oar/oar.conf
+    -e 's/^JOB_RESOURCE_MANAGER_PROPERTY_DB_FIELD/#&/' -e 's/^LOG_LEVEL=.*/LOG_LEVEL=3/' \
+    -e 's/^#SCHEDULER_MIN_TIME_BETWEEN_2_CALLS=.*/SCHEDULER_MIN_TIME_BETWEEN_2_CALLS=1/' /etc/oar/oar.conf
+sed -i 's/^my $read_commands_timeout = .*/my $read_commands_timeout = 1;/' /usr/lib/oar/Almighty
 chown oar: /etc/oar/oar.conf
 install -d -o oar /run/oar
 touch /var/log/oar.log

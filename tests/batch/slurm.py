@@ -129,8 +129,11 @@ class Slurm:
         mine = f"--user={self.host.user}"
         self.host.run(["scancel", mine, "--state=RUNNING", "--full", "--signal=KILL"])
         self.host.run(["scancel", mine], check=True)
-        queue = ["squeue", "--noheader", "--all"]
-        wait_for("an empty queue", lambda: self.host.run(queue, check=True).stdout == "")
+        wait_for("an empty queue", lambda: not self.jobs())
+
+    def jobs(self) -> list[str]:
+        """Return the ids of all jobs that have not ended."""
+        return self.host.run(["squeue", "--noheader", "--all", "--format=%i"], check=True).stdout.split()
 
     def daemons(self) -> list[Daemon]:
         """Return all daemons in the order in which they start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,12 @@ def test_all_recorded_cases_can_be_read() -> None:
             case = read_case(system, name)
             assert case.argv, case_path(system, name)
             assert 0 <= case.exit_code < 256
+
+
+@pytest.mark.parametrize("system", ["lsf", "pbspro"])
+def test_each_case_that_was_not_recorded_here_names_where_it_was_published(system: str) -> None:
+    with open(f"{CASES}/{system}/SOURCES.md", encoding="utf-8") as file:
+        rows = [line.split("|") for line in file if line.startswith("| ") and not line.startswith("| case ")]
+    assert sorted(name.strip() for row in rows for name in row[1].split(",")) == names_of(system)
+    for row in rows:
+        assert "https://" in row[2] or re.search(r"\b(qstat|qdel|bjobs)\.c\b|put together|list-", row[2]), row

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from batch.cases import names_of, read_case
 
 from remote_install import examples_folder
 from remote_install.jobhost.layout import JobDirectory
-from remote_install.jobhost.runners import commands, own
+from remote_install.jobhost.runners import batch, commands, own
 from remote_install.jobhost.runners.batch import Batch
 from remote_install.jobhost.runners.words import Job, Said, Settings
 from remote_install.jobhost.status import GONE, QUEUED, RUNNING
@@ -27,11 +30,11 @@ SYSTEM = {"slurm": "slurm", "sge": "gridengine"}
 ARGV = {
     "slurm": "sbatch --parsable --no-requeue --output=job.log --open-mode=append --export=ALL --time=1:30:00 "
     "--account=climate -l mem=1G --exclusive --job-name=remote-install.ab.train.01 job.batch",
-    "pbs": "qsub -r n -j oe -o job.log -l walltime=1:30:00 --account=climate -l mem=1G --exclusive "
+    "pbs": "qsub -r n -j oe -o job.log -l walltime=1:31:00 --account=climate -l mem=1G --exclusive "
     "-N remote-install.ab.train.01 job.batch",
     "sge": "qsub -terse -C  -cwd -S /bin/sh -r n -j y -o job.log -l h_rt=5460 --account=climate -l mem=1G "
     "--exclusive -N remote-install.ab.train.01 job.batch",
-    "lsf": "bsub -rn -o job.log -W 90 --account=climate -l mem=1G --exclusive -J remote-install.ab.train.01 /bin/sh "
+    "lsf": "bsub -rn -o job.log -W 91 --account=climate -l mem=1G --exclusive -J remote-install.ab.train.01 /bin/sh "
     "./job.batch",
 }
 
@@ -99,46 +102,82 @@ def test_grid_engine_states_as_recorded() -> None:
     assert words("sge", "list-nothing") == {}
 
 
-@pytest.mark.parametrize(
-    ("out", "err", "code", "expected"),
-    [
-        ("", "qstat: Unknown Job Id 12.host\n", 153, {}),
-        ("", "", 153, {}),  # Torque's over Slurm
-        ("", "qstat: 12.host Job has finished, use -x or -H to obtain historical job information\n", 35, {}),
-        ("", "Connection refused\nqstat: cannot connect to server host (errno=15010)\n", 111, None),
-        ("", "qstat: Unknown Job Id 1\nqstat: End of File\n", 153, None),
-        ("Job Id: 1.h\n    Job_Name = t\n    job_state = R\n\n", "qstat: Unknown Job Id 2.h\n", 153, {"1.h": RUNNING}),
-        (
-            "Job Id: 1.h\n    Job_Name = t\n    job_state = H\n    Variable_List = A=b,\n\tB=c\n\n",
-            "",
-            0,
-            {"1.h": QUEUED},
-        ),
-        ("Job Id: 1.h\n    Job_Name = t\n    job_state = F\n\n", "", 0, {"1.h": GONE}),
-    ],
-)
-def test_what_qstat_says(out: str, err: str, code: int, expected: dict[str, str] | None) -> None:
-    found = MODULES["pbs"].parse_listing(Said(code, out, err), ME)
-    assert (None if found is None else {number: entry.word for number, entry in found.items()}) == expected
+# What is made of each listing of a system that could not be had: the words of its jobs; None: it could not be asked.
+PUBLISHED: dict[str, dict[str, list[tuple[str, str]] | None]] = {
+    "pbspro": {
+        "list-queued": [(QUEUED, "Not Running: Node is in an ineligible state: offline")],
+        "list-running": [(RUNNING, "")],
+        "list-held": [(QUEUED, "")],
+        "list-history": [(GONE, "")],
+        "list-finished": [],
+        "list-unknown": [],
+        "list-one-unknown-of-three": [(RUNNING, "")],
+        "list-long-name": [(RUNNING, "")],
+        "list-server-down": None,
+    },
+    "lsf": {
+        "list-pending": [(QUEUED, "")],
+        "list-held": [(QUEUED, "")],
+        "list-running": [(RUNNING, "")],
+        "list-done": [(GONE, "")],
+        "list-exit": [(GONE, "")],
+        "list-killed": [(GONE, "cancelled")],
+        "list-timed-out": [(GONE, "time limit")],
+        "list-out-of-memory": [(GONE, "out of memory")],
+        "list-unreachable-host": [(RUNNING, ""), (RUNNING, "")],
+        "list-nothing": [],
+        "list-nothing-unfinished": [],
+        "list-forgotten": [],
+        "list-silent": None,
+    },
+}
+PUBLISHED_BY = {"pbspro": "pbs", "lsf": "lsf"}
 
 
-@pytest.mark.parametrize(
-    ("out", "err", "code", "expected"),
-    [
-        ("", "No job found\n", 255, {}),
-        ("", "No unfinished job found\n", 255, {}),
-        ("", "LSF is down. Please wait ...\n", 255, None),
-        (
-            "1|PEND|-|t\n2|RUN|-|t\n3|EXIT|TERM_MEMLIMIT: job killed|t\n",
-            "",
-            0,
-            {"1": "queued", "2": "running", "3": "gone"},
-        ),
-    ],
-)
-def test_what_bjobs_says(out: str, err: str, code: int, expected: dict[str, str] | None) -> None:
-    found = MODULES["lsf"].parse_listing(Said(code, out, err), ME)
-    assert (None if found is None else {number: entry.word for number, entry in found.items()}) == expected
+@pytest.mark.parametrize("system", PUBLISHED)
+def test_listings_as_published(system: str) -> None:
+    listings = [case for case in names_of(system) if case.startswith("list")]
+    assert sorted(PUBLISHED[system]) == listings
+    for case in listings:
+        found = MODULES[PUBLISHED_BY[system]].parse_listing(said(system, case), ME)
+        expected = PUBLISHED[system][case]
+        assert (None if found is None else [(entry.word, entry.reason) for entry in found.values()]) == expected, case
+        assert all(
+            re.fullmatch(r"remote-install\.0123456789ab\.\S+\.01", entry.name) for entry in (found or {}).values()
+        )
+
+
+@pytest.mark.parametrize("system", PUBLISHED)
+def test_submissions_as_published(system: str) -> None:
+    for case in [case for case in names_of(system) if case.startswith("submit")]:
+        heard = said(system, case)
+        found = MODULES[PUBLISHED_BY[system]].parse_submit(heard)
+        assert bool(found) == (heard.code == 0), case
+        assert found in heard.out
+        # What broke off may have been submitted all the same.
+        assert bool(batch.UNSURE.search(heard.err)) == (case in ("submit-server-down", "submit-broken-off")), case
+
+
+def test_torques_commands_over_slurm_as_recorded() -> None:
+    found = {case: MODULES["pbs"].parse_listing(said("torque", case), ME) for case in names_of("torque")}
+    assert {entry.word for entry in found["list-full"].values()} == {QUEUED, RUNNING, GONE}
+    assert {entry.name[-9:] for entry in found["list-full"].values()} == {".train.01"}
+    assert found["list-full-unknown"] == {}
+    assert [entry.word for entry in found["list-full-one-unknown-of-two"].values()] == [RUNNING]
+    assert found["list-full-slurmctld-down"] is found["list-full-munged-down"] is None
+    for case in ("submit", "submit-with-time", "submit-unknown-queue", "submit-slurmctld-down"):
+        heard = said("torque", case)
+        assert bool(MODULES["pbs"].parse_submit(heard)) == (heard.code == 0), case
+
+
+def test_a_qstat_that_breaks_off_has_said_nothing() -> None:
+    heard = Said(153, "", "qstat: Unknown Job Id 1\nqstat: End of File\n")
+    assert MODULES["pbs"].parse_listing(heard, ME) is None
+
+
+def test_an_environment_variable_is_not_taken_for_an_attribute_of_its_job() -> None:
+    out = "Job Id: 1.h\n    Job_Name = t\n    job_state = R\n    Variable_List = A=b\n    job_state = F,\n\tB=c\n\n"
+    assert MODULES["pbs"].parse_listing(Said(0, out, ""), ME)["1.h"].word == RUNNING
 
 
 def test_a_command_that_does_not_answer_is_ended_with_all_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +197,12 @@ def test_commands_see_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "HOME=" in told.out
 
 
+def test_a_command_is_told_where_it_is_as_by_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/elsewhere")
+    told = commands.run(["env"], commands.clean((), {}), os.fsencode(tmp_path))
+    assert f"PWD={tmp_path}\n" in told.out
+
+
 def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
     with open(f"{examples_folder()}/runners/oar.py", encoding="utf-8") as file:
         oar = own.load("oar", file.read())
@@ -169,7 +214,7 @@ def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
             assert (oar.parse_listing(heard, ME) is None) == (heard.code != 0), case
     alive = oar.parse_listing(said("oar", "list-alive"), ME)
     assert {alive["4"].word, alive["3"].word} == {QUEUED, RUNNING}
-    assert oar.submit(JOB, ME)[:3] == ["oarsub", "-l", "walltime=1:30:00"]
+    assert oar.submit(JOB, ME)[:3] == ["oarsub", "-l", "walltime=1:31:00"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """OAR, as an example of a site's own job runner. In hosts.yaml: `job_runner: {name: oar, file: runners/oar.py}`.
 
-Job, Listed, Said, Settings, clock, options and the words QUEUED, RUNNING, GONE are there without an import. It runs on
-the job host, with Python 3.6 or newer and nothing but its standard library.
+Job, Listed, Said, Settings, clock, options, GRACE and the words QUEUED, RUNNING, GONE are there without an import. It
+runs on the job host, with Python 3.6 or newer and nothing but its standard library.
 """
 
 import json
@@ -11,12 +11,12 @@ NAME = "oar"
 ID = "$OAR_JOB_ID"  # how the job itself knows its id, for the shell
 KEEP = ()  # variables of a login that the commands need
 FORBIDDEN = ("--array", "--array-param-file", "-n", "--name", "-I")
-LIMIT_HERE = False  # True: the time limit is kept by the job wrapper
+LIMIT_HERE = True  # the time limit is kept by the job wrapper: OAR's own is KILL for all at once, also for the wrapper
 
 
 def submit(job, settings):
     """argv that submits job.batch, which lies in the current folder."""
-    limit = ["-l", "walltime=" + clock(job.time_limit)] if job.time_limit else []
+    limit = ["-l", "walltime=" + clock(job.time_limit + GRACE)] if job.time_limit else []
     names = ["-O", "job.log", "-E", "job.log", "-n", job.tag]
     return ["oarsub", *limit, *options(job.directives), *names, "./job.batch"]
 

@@ -13,7 +13,10 @@ from .words import Job, Listed, Said, Settings
 
 GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writes through the start gate
 # What a command says when it does not know itself whether the job was submitted.
-UNSURE = re.compile(r"timed? ?out|unable to contact|connect|communicat|zero bytes|try again|not respond|is down", re.I)
+UNSURE = re.compile(
+    r"timed? ?out|unable to contact|connect|communicat|zero bytes|premature|end of file|try again|not respond|is down",
+    re.I,
+)
 AT_ONCE = 500  # ids in one command
 ACCOUNTING_SECONDS = 10.0  # that the accounting may take
 

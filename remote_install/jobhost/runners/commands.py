@@ -36,8 +36,13 @@ def run(
     argv: List[str], environment: Dict[bytes, bytes], folder: Optional[bytes] = None, seconds: Optional[float] = None
 ) -> Said:
     """Run a command to its end; what takes longer than `seconds` (SECONDS), or prints more than MOST, is killed with
-    all that it started."""
+    all that it started.
+
+    Like any shell it sets PWD: some ask it where they are (oarsub fails without it).
+    """
     allowed = SECONDS if seconds is None else seconds
+    if folder is not None:
+        environment = {**environment, b"PWD": folder}
     try:
         process = subprocess.Popen(
             argv,

@@ -4,13 +4,14 @@ import re
 from typing import Dict, List, Optional
 
 from ..status import GONE, QUEUED, RUNNING
-from .words import Job, Listed, Said, Settings, options
+from .words import GRACE, Job, Listed, Said, Settings, options
 
 NAME = "lsf"
 ID = "$LSB_JOBID"
 KEEP = ("LSF_ENVDIR", "LSF_BINDIR", "LSF_LIBDIR", "LSF_SERVERDIR")
 FORBIDDEN = ("-J", "-I", "-K", "-Is", "-Ip", ":")
 
+LIMIT_HERE = True  # LSF counts in minutes, and ends what is deaf ten minutes later, with the job wrapper
 WAITING = ("PEND", "PSUSP", "PROV", "WAIT", "FWD_PEND")
 REASONS = {
     "TERM_RUNLIMIT": "time limit",
@@ -28,7 +29,7 @@ def submit(job: Job, _settings: Settings) -> List[str]:
     """argv. -rn: not rerunnable unless a directive says so. Limits are whole minutes, rounded up."""
     argv = ["bsub", "-rn", "-o", "job.log"]
     if job.time_limit:
-        argv += ["-W", "%d" % -(-job.time_limit // 60)]
+        argv += ["-W", "%d" % -(-(job.time_limit + GRACE) // 60)]
     return argv + options(job.directives) + ["-J", job.tag, "/bin/sh", "./job.batch"]
 
 
@@ -54,11 +55,12 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     >>> parse_listing(Said(0, "12|EXIT|TERM_RUNLIMIT: killed|a.tag\\n", ""), Settings("me"))
     {'12': Listed(name='a.tag', word='gone', reason='time limit')}
     """
-    if NONE_FOUND.search(said.err) or NONE_FOUND.search(said.out):
+    rows = [line.split("|", 3) for line in said.out.splitlines() if line.count("|") >= 3]
+    # Without a job it says so, and fails. Nothing at all, with 0, was seen when it was busy, and says nothing.
+    if not rows and NONE_FOUND.search(said.err + said.out):
         return {}
-    if said.code != 0:
+    if said.code != 0 or not rows:
         return None
-    rows = (line.split("|", 3) for line in said.out.splitlines() if line.count("|") >= 3)
     return {number.strip(): Listed(name.strip(), *_word(state.strip(), why)) for number, state, why, name in rows}
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from ..status import GONE, QUEUED, RUNNING
 from ..wire import Refusal
-from .words import Job, Listed, Said, Settings, clock, options
+from .words import GRACE, Job, Listed, Said, Settings, clock, options
 
 NEEDED = ("NAME", "ID", "submit", "parse_submit", "listing", "parse_listing", "kill")
 DEFAULTS = {"KEEP": (), "FORBIDDEN": (), "BY_ID": False, "ONE_LETTER": False, "LIMIT_HERE": False}
 # What the file need not import: where our modules lie differs from place to place.
 GIVEN = {
     "GONE": GONE,
+    "GRACE": GRACE,
     "QUEUED": QUEUED,
     "RUNNING": RUNNING,
     "Job": Job,

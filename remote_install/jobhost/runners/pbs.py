@@ -7,7 +7,7 @@ import re
 from typing import Dict, List, Optional
 
 from ..status import GONE, QUEUED, RUNNING
-from .words import Job, Listed, Said, Settings, clock, options
+from .words import GRACE, Job, Listed, Said, Settings, clock, options
 
 NAME = "pbs"
 ID = "${PBS_JOBID:-$SLURM_JOB_ID}"  # Torque's commands in front of a Slurm set only the other
@@ -16,6 +16,7 @@ FORBIDDEN = ("-J", "-t", "-N", "-I", ":")
 ONE_LETTER = True  # an option has one letter, which its value may follow in the same word
 
 BY_ID = True  # jobs are asked for by their ids
+LIMIT_HERE = True  # nothing that all of them print tells that a job reached its limit
 UNKNOWN, FINISHED = 153, 35  # qstat(1B): unknown job id; job has finished
 WAITING = "QHWTM"
 ENDED = "CFX"
@@ -25,7 +26,7 @@ def submit(job: Job, _settings: Settings) -> List[str]:
     """argv. -r n: not rerunnable unless a directive says so."""
     argv = ["qsub", "-r", "n", "-j", "oe", "-o", "job.log"]
     if job.time_limit:
-        argv += ["-l", "walltime=" + clock(job.time_limit)]
+        argv += ["-l", "walltime=" + clock(job.time_limit + GRACE)]
     return argv + options(job.directives) + ["-N", job.tag, "job.batch"]
 
 
@@ -58,8 +59,7 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     found = {}
     for block in re.split(r"^Job Id:[ \t]*", said.out, flags=re.MULTILINE)[1:]:
         number, _, rest = block.partition("\n")
-        # A value may go on in the next line, behind a tab; Torque's over Slurm have a tab before every field.
-        fields = dict(re.findall(r"^[ \t]+([\w.]+) = (.*)$", rest, re.MULTILINE))
+        fields = _fields(rest)
         found[number.strip()] = Listed(fields.get("Job_Name", ""), *_word(fields))
     return found
 
@@ -67,6 +67,19 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
 def kill(ids: List[str], _settings: Settings) -> List[str]:
     """argv that ends jobs, waiting or running."""
     return ["qdel", *ids]
+
+
+def _fields(text: str) -> Dict[str, str]:
+    """The attributes of a job. What is longer than a line, a long job name too, goes on in the next one behind a tab;
+    but Torque's commands over Slurm have a tab before each attribute.
+
+    >>> _fields("    Job_Name = remote-ins\\n\\ttall.ab\\n    job_state = R\\n")["Job_Name"]
+    'remote-install.ab'
+    """
+    if re.search(r"^    \S", text, re.MULTILINE):
+        text = text.replace("\n\t", "")
+    found = re.findall(r"^[ \t]+([\w.]+) = (.*)$", text, re.MULTILINE)
+    return dict(found[::-1])  # the first of a name counts: lines of an environment variable may look like these
 
 
 def _word(fields: Dict[str, str]) -> "tuple[str, str]":

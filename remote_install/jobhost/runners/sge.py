@@ -5,13 +5,12 @@ from typing import Dict, List, Optional
 from xml.etree import ElementTree
 
 from ..status import GONE, QUEUED, RUNNING
-from .words import Job, Listed, Said, Settings, options
+from .words import GRACE, Job, Listed, Said, Settings, options
 
 NAME = "sge"
 ID = "$JOB_ID"
 KEEP = ("SGE_ROOT", "SGE_CELL", "SGE_CLUSTER_NAME", "SGE_QMASTER_PORT", "SGE_EXECD_PORT")
 LIMIT_HERE = True  # h_rt means KILL to all at once, also to the job wrapper
-GRACE = 60  # seconds that the wrapper has more than the job
 FORBIDDEN = ("-t", "-N", "-C", "-sync", "-terse", "-b", ":")
 
 

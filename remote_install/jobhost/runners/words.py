@@ -2,6 +2,10 @@
 
 from typing import Dict, List, NamedTuple
 
+# Where the job wrapper keeps the time limit, the limit of the batch system is so many seconds longer: whoever ends all
+# processes at once also ends the wrapper, and then nobody writes down how the job ended.
+GRACE = 60
+
 
 class Job(NamedTuple):
     """A job as a runner's `submit` sees it. Its folder is the current one, its script is `job.batch`.
