@@ -33,6 +33,13 @@ class RunDirectory:
         create(os.path.join(self._own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
         return self._uuid()
 
+    def own_file(self, name: str, make: bool) -> str:
+        """The path of a file of ours. make: with the folder that it lies in."""
+        if make:
+            return os.path.join(self._own_folder(OURS), name)
+        self._refuse_links(OURS)
+        return os.path.join(self.path, OURS, name)
+
     def known_uuid(self) -> str | None:
         """The uuid, if it was made; nothing is made."""
         self._refuse_links(OURS)
@@ -129,13 +136,16 @@ def open_run(path: str, run_id: str | None = None) -> RunDirectory:
     return RunDirectory(where, name, settings)
 
 
-def create(path: str, data: bytes) -> bool:
-    """Make a file with its content at once, on disk; False when there is one already. Raises OSError."""
+def create(path: str, data: bytes, mode: int | None = None) -> bool:
+    """Make a file with its content at once, on disk; False when there is one already. mode: else as the umask says.
+
+    Raises OSError.
+    """
     part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
     if os.path.lexists(path):
         return False
     try:
-        write_through(part, data)
+        write_through(part, data, mode=mode)
         os.link(part, path)
         sync_folder(path)
     except FileExistsError:
@@ -146,12 +156,12 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def replace(path: str, data: bytes, durable: bool = True) -> None:
+def replace(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
     """Write a file whole or not at all. durable: on disk when this returns, which costs milliseconds; else it may be
     lost, or empty, when the power fails soon. Raises OSError."""
     part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        write_through(part, data, durable)
+        write_through(part, data, durable, mode)
         os.rename(part, path)
         if durable:
             sync_folder(path)
@@ -170,8 +180,10 @@ def sync_folder(path: str) -> None:
         os.close(folder)
 
 
-def write_through(path: str, data: bytes, durable: bool = True) -> None:
+def write_through(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
     with open(path, "xb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
         file.write(data)
         if durable:
             file.flush()

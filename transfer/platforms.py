@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -131,6 +131,13 @@ class Platforms:
         if name in self.groups:
             return tuple(self.get(member) for member in self.groups[name])
         return (self.get(name),)
+
+    def of_host(self, host: str) -> Platform:
+        """How a host is reached that need not be a platform's: as a platform that has it, else as `defaults` say."""
+        names = (name for name, given in self.given.items() if host in given.get("hosts", (name,)))
+        name = next(names, match(host, self.given))
+        platform = _platform(host, host, self.defaults, self.path) if name is None else self.get(name)
+        return replace(platform, hosts=(host,))
 
     def _missing(self, name: str) -> ConfigError:
         refusal = refuse_platform_name(name)

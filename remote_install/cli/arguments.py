@@ -21,7 +21,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("clean", "active", "check", "init", "gate")
+NOT_YET = ("clean", "check", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--on-cancel",
@@ -213,6 +213,7 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     _dry_run(p)
     p.add_argument("--grace", type=seconds, default=10.0, metavar="T", help="time from TERM to KILL; default: 10s")
     _run(command("list", "what is known here, without asking anybody", "RUN"))
+    _run(command("active", "is a driver alive, and where? exit 0 alive, 1 not, 4 cannot tell", "RUN"))
     p = command("logs", "print a job's output", "RUN JOB [-f] [-p PLATFORM] [--err]")
     _run(p)
     p.add_argument("job", metavar="JOB")

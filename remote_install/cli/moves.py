@@ -22,6 +22,7 @@ def install_command(context: Context) -> int:
         raise UsageError("name where to install with -p PLATFORM")
     if context.argv is not None:
         raise UsageError("install takes no command behind `--`", "The command that installs and runs is `run`.")
+    context.refuse_if_driven()
     if context.arguments.dry_run:
         from remote_install.cli.dry_run import install_dry_run
 
