@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -217,7 +218,9 @@ def _platform(name: str, key: str, given: Mapping[str, Any], path: str | None) -
     }
     if is_expression(key):
         built["hosts"] = (name,)
-    for mapping in ("symlink_dirs", "environment", "directives"):
+    symlink_dirs = given.get("symlink_dirs", {})
+    built["symlink_dirs"] = MappingProxyType({posixpath.normpath(path): to for path, to in symlink_dirs.items()})
+    for mapping in ("environment", "directives"):
         built[mapping] = MappingProxyType(dict(given.get(mapping, {})))
     return Platform(**{"name": name, "hosts": (name,), "install_target": name, **given, **built})
 

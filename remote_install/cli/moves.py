@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from remote_install import copy, record
+from remote_install import copy, elsewhere, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.fetch import checked, fetch
@@ -40,6 +40,7 @@ def install_command(context: Context) -> int:
 def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
     run, talk = context.run, context.out.talk
+    elsewhere.check_alike(platforms)
     began = time.monotonic()
     installed = side_by_side(
         lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)

@@ -7,13 +7,14 @@ runs under the lock too, after all is in place and before the mark is taken away
 
 import contextlib
 import os
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
-from . import building, layout
+from . import building, layout, links
 from .building import Build
 from .files import now_ns
+from .links import Link
 from .manifest import Entries, Listing, digest, unpack
-from .placement import Plan, arrived, clear_staging, look_again, make_plan, place
+from .placement import Plan, arrived, clear_staging, look_again, make_plan, place, spared
 from .target import Manifest, Target
 from .wire import SILENCE, Client, Json, Refusal, strings, text, to_text
 
@@ -50,24 +51,29 @@ def _place_of(error: OSError, run_dir: bytes) -> str:
 def _rehearse(target: Target, request: Json, client: Client) -> None:
     """Tell what an install would change, and change nothing: no lock, no mark; another install may be at work."""
     target.check_owner(text(request, "uuid"), request.get("adopt") is True)
+    wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
-    if _is_whole(target, text(request, "digest"), manifest, build):
+    if not missing and _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
     client.say("differs")
     plan = make_plan(target, _wanted(client), target.brought(), listing, build.settled)
+    plan = spared(plan, [link.path for link in wanted_links])
     new = [to_text(path) for path in plan.send if not os.path.lexists(os.path.join(target.run_dir, path))]
-    _say_plan(client, target, plan, build, new=new, unfinished=target.unfinished)
+    to_make = {to_text(link.path): to_text(link.target) for link in missing}
+    _say_plan(client, target, plan, build, new=new, links=to_make, unfinished=target.unfinished)
 
 
 def _install(target: Target, request: Json, client: Client) -> None:
+    wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
-    if _is_whole(target, text(request, "digest"), manifest, build):
+    if not missing and _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
     client.say("differs")
     wanted = _wanted(client)
     plan = make_plan(target, wanted, target.brought(), listing, build.settled)
+    plan = spared(plan, [link.path for link in wanted_links])
     target.mark(wanted, "" if build.due else build.key)
     clear_staging(target, plan.send)
     _say_plan(client, target, plan, build)
@@ -77,6 +83,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
         client.say("changed", path=to_text(changed))
         return
     place(target, wanted, plan)
+    links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
         _run_command(build, request, target, wanted, client)
     altered, cache = look_again(target, wanted, listing.cache, now_ns())
@@ -96,6 +103,13 @@ def _run_command(build: Build, request: Json, target: Target, wanted: Entries, c
             target.claim(text(request, "uuid"), text(request, "origin"), adopt=False)
     if not run_dir_there:
         raise Refusal(1, "the install command removed the run directory", building.HINT)
+
+
+def _links(target: Target, request: Json) -> Tuple[List[Link], List[Link]]:
+    """The links of symlink_dirs: all, and those that are missing. Raises Refusal (9) when something is in the way."""
+    found = links.wanted(request, text(request, "run"))
+    adopt = request.get("adopt") is True
+    return found, links.missing(target.run_dir, found, text(request, "uuid"), adopt)
 
 
 def _look(target: Target, request: Json) -> Tuple[Manifest, Listing, Build]:

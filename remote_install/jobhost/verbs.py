@@ -7,7 +7,7 @@ import platform
 import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import layout, status
+from . import layout, links, status
 from .files import open_regular
 from .installation import install, unfinished
 from .killing import kill as kill_jobs
@@ -33,6 +33,7 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
         host=os.uname().nodename,
         run_dir=to_text(run_dir),
         exists=os.path.isdir(run_dir),
+        links={to_text(path): to_text(link.far) for path, link in links.Links(run_dir).in_place().items()},
     )
 
 
@@ -180,7 +181,9 @@ def _looker(request: Json) -> Looker:
 
 
 def _run_dir(request: Json) -> bytes:
-    return layout.run_directory(text(request, "run_root"), text(request, "run"))
+    run_dir = layout.run_directory(text(request, "run_root"), text(request, "run"))
+    links.refuse_planted(run_dir)
+    return run_dir
 
 
 def _jobs(request: Json) -> List[Json]:
