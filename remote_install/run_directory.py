@@ -16,7 +16,7 @@ from remote_install.jobhost.files import open_regular
 from remote_install.run_yaml import OURS, RunSettings
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
-FETCHED = f"{OURS}/fetched"
+FETCHED, INSTALLED = f"{OURS}/fetched", f"{OURS}/installed"
 JOBS = layout.JOBS.decode()
 
 
@@ -78,11 +78,7 @@ class RunDirectory:
 
     def fetched(self) -> tuple[str, ...]:
         """The paths that were ever brought back: results, which are never sent again."""
-        try:
-            with open(os.path.join(self.path, FETCHED), "rb") as file:
-                return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
-        except FileNotFoundError:
-            return ()
+        return self._kept(FETCHED)
 
     def results(self) -> tuple[str, ...]:
         """The paths of results: what run.yaml names, and what was ever brought back."""
@@ -90,11 +86,29 @@ class RunDirectory:
 
     def remember_fetched(self, paths: tuple[str, ...]) -> None:
         """Keep `paths` in mind as results."""
-        known = self.fetched()
-        names = sorted({*known, *paths})
-        if len(names) > len(known):
+        self._keep(FETCHED, paths)
+
+    def installed(self) -> tuple[str, ...]:
+        """The names of the platforms that it was ever installed on from here."""
+        return self._kept(INSTALLED)
+
+    def remember_installed(self, platforms: tuple[str, ...]) -> None:
+        """Keep the names of platforms in mind."""
+        self._keep(INSTALLED, platforms)
+
+    def _kept(self, file_name: str) -> tuple[str, ...]:
+        try:
+            with open(os.path.join(self.path, file_name), "rb") as file:
+                return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
+        except FileNotFoundError:
+            return ()
+
+    def _keep(self, file_name: str, names: tuple[str, ...]) -> None:
+        known = self._kept(file_name)
+        every = sorted({*known, *names})
+        if len(every) > len(known):
             self._own_folder(OURS)
-            replace(os.path.join(self.path, FETCHED), b"".join(os.fsencode(name) + b"\0" for name in names))
+            replace(os.path.join(self.path, file_name), b"".join(os.fsencode(name) + b"\0" for name in every))
 
     def links_on(self, path: str) -> list[str]:
         """The parts of a relative path that are links: what is written there might land anywhere."""

@@ -127,6 +127,10 @@ class Platforms:
             return _platform(name, key, _merge(self.defaults, self.given[key]), self.path)
         raise self._missing(name)
 
+    def has(self, name: str) -> bool:
+        """Is there a platform of that name, or an expression that matches it?"""
+        return match(name, self.given) is not None
+
     def candidates(self, name: str) -> tuple[Platform, ...]:
         """The platforms that a name stands for, a platform's or a group's, in the order in which they are tried."""
         if name in self.groups:

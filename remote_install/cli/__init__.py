@@ -108,6 +108,7 @@ def _command(name: str) -> Callable[..., int]:
 
         return demo
     from remote_install.cli import looks, moves, settings
+    from remote_install.cli.clean import clean_command
     from remote_install.cli.run import run
 
     functions = {
@@ -122,6 +123,7 @@ def _command(name: str) -> Callable[..., int]:
         "logs": looks.logs_command,
         "kill": looks.kill_command,
         "list": looks.list_command,
+        "clean": clean_command,
         "active": looks.active_command,
         "schema": settings.schema_command,
         "platforms": settings.platforms_command,

@@ -41,6 +41,7 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
     run, talk = context.run, context.out.talk
     elsewhere.check_alike(platforms)
+    run.remember_installed(tuple(platform.name for platform in platforms))
     began = time.monotonic()
     installed = side_by_side(
         lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)

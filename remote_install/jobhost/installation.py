@@ -30,7 +30,6 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
             _rehearse(target, request, client)
         return
     try:
-        target.prepare()
         with client.heartbeat(), _lock(target, client):
             target.claim(text(request, "uuid"), text(request, "origin"), request.get("adopt") is True)
             _install(target, request, client)
@@ -133,6 +132,7 @@ def _say_plan(client: Client, target: Target, plan: Plan, build: Build, **more: 
 def _lock(target: Target, client: Client) -> Iterator[None]:
     told = False
     while True:
+        target.prepare()  # it may have been removed while we waited
         with target.locked() as held:
             if held:
                 yield

@@ -100,11 +100,11 @@ def make(run_dir: bytes, links: List[Link], uuid: str, origin: str) -> None:
     """Make what is missing, each step so that it can be interrupted and made again. Raises OSError, Refusal (9)."""
     if not links:
         return
-    owner = Owner(uuid, origin, Links(run_dir).remember(links))
+    mine = Owner(uuid, origin, Links(run_dir).remember(links))
     for link in links:
         os.makedirs(link.far, exist_ok=True)
-        if _owner(link.far) != owner:
-            write(_mark(link.far), json.dumps(owner._asdict()).encode("ascii"), durable=True)
+        if owner(link.far) != mine:
+            write(_mark(link.far), json.dumps(mine._asdict()).encode("ascii"), durable=True)
         os.makedirs(link.target, exist_ok=True)
         here = os.path.join(run_dir, link.path)
         os.makedirs(os.path.dirname(here), exist_ok=True)
@@ -159,11 +159,11 @@ def _check_there(link: Link, uuid: str, place: Optional[str], adopt: bool) -> No
             raise _taken(link, "%s is no folder of yours" % to_text(way))
         if own and way != link.far and os.path.lexists(_mark(way)):
             raise _taken(link, "%s is another run's" % to_text(way))
-    owner = _owner(link.far)
-    if owner is None and os.path.lexists(link.target) and not adopt:
+    known = owner(link.far)
+    if known is None and os.path.lexists(link.target) and not adopt:
         raise _taken(link, "%s is there already, and no install has made it" % to_text(link.target))
-    if owner is not None and (owner.uuid, owner.place) != (uuid, place) and not adopt:
-        raise _taken(link, "%s belongs to a run that was installed from %s" % (to_text(link.far), owner.origin))
+    if known is not None and (known.uuid, known.place) != (uuid, place) and not adopt:
+        raise _taken(link, "%s belongs to a run that was installed from %s" % (to_text(link.far), known.origin))
 
 
 def _taken(link: Link, why: str) -> Refusal:
@@ -176,8 +176,8 @@ def _taken(link: Link, why: str) -> Refusal:
 
 
 def _is_made(run_dir: bytes, link: Link, place: Optional[str]) -> bool:
-    owner = _owner(link.far)
-    return _leads(run_dir, link) and os.path.isdir(link.target) and owner is not None and owner.place == place
+    known = owner(link.far)
+    return _leads(run_dir, link) and os.path.isdir(link.target) and known is not None and known.place == place
 
 
 def _leads(run_dir: bytes, link: Link) -> bool:
@@ -195,7 +195,7 @@ def _mark(far: bytes) -> bytes:
     return os.path.join(far, OURS)
 
 
-def _owner(far: bytes) -> Optional[Owner]:
+def owner(far: bytes) -> Optional[Owner]:
     """Whose the folder is; None when that is not written down there."""
     fields = _load(_mark(far))
     if not fields:

@@ -1,4 +1,4 @@
-"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill."""
+"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill, clean."""
 
 import base64
 import contextlib
@@ -7,7 +7,7 @@ import platform
 import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import layout, links, status
+from . import cleaning, layout, links, status
 from .files import open_regular
 from .installation import install, unfinished
 from .killing import kill as kill_jobs
@@ -87,6 +87,11 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
                 if isinstance(told, Refusal):
                     raise told
                 client.say("job", **as_json(name, told, looker.runners))
+
+
+def clean(request: Json, client: Client, _wrapper: bytes) -> None:
+    """Remove the run directory here, and what symlink_dirs made for it."""
+    cleaning.clean(request, client, _looker(request), lambda run_dir: _found(request, run_dir, client))
 
 
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -237,6 +242,7 @@ def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
 
 
 VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
+    "clean": clean,
     "hello": hello,
     "install": install,
     "kill": kill,
