@@ -15,20 +15,22 @@ from remote_install import jobhost
 FOLDER = ".remote-install"  # in the home directory of the job host
 PACKAGE = "jobhost"
 START = f"import sys\nfrom {PACKAGE}.__main__ import main\nsys.exit(main())\n"
-# A program for `python3 -`, which holds the bundle: it runs what is in there from memory, for no place to write to
-# is known yet. The modules stand in the order in which they import each other.
-SENDER = """\
+# A program for `python3 -`, which holds the bundle: it runs what is in there from memory, and writes nothing by itself.
+# The modules stand in the order in which they import each other; the last one has the main function.
+FROM_MEMORY = """\
 import base64, io, sys, types, zipfile
 data = base64.b64decode("{data}")
 archive = zipfile.ZipFile(io.BytesIO(data))
 package = sys.modules["{package}"] = types.ModuleType("{package}")
 package.__path__ = []
-for name in ("wire", "files", "layout", "arrival"):
+for name in {modules}:
     module = sys.modules["{package}." + name] = types.ModuleType("{package}." + name)
     module.__package__ = "{package}"
     exec(compile(archive.read("{package}/" + name + ".py"), name + ".py", "exec"), module.__dict__)
-sys.exit(module.main(data, "{folder}", "{name}", {root}))
+sys.exit(module.main({arguments}))
 """
+SENDER = ("wire", "files", "layout", "arrival")
+LOOKER = ("wire", "processes", "presence")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zipapp would write today's date
 
 
@@ -53,9 +55,16 @@ class Bundle:
         >>> Bundle(b"x").sender("caf\u00e9").isascii()
         True
         """
+        return self._from_memory(SENDER, f'data, "{FOLDER}", "{self.name}", {run_root!a}')
+
+    def looker(self, identity: str) -> bytes:
+        """A program in ASCII that tells whether a process lives where it runs: see jobhost/presence.py."""
+        return self._from_memory(LOOKER, ascii(identity))
+
+    def _from_memory(self, modules: tuple[str, ...], arguments: str) -> bytes:
         data = base64.b64encode(self.data).decode("ascii")
-        fields = {"data": data, "package": PACKAGE, "folder": FOLDER, "name": self.name, "root": ascii(run_root)}
-        return SENDER.format(**fields).encode("ascii")
+        program = FROM_MEMORY.format(data=data, package=PACKAGE, modules=modules, arguments=arguments)
+        return program.encode("ascii")
 
 
 @functools.lru_cache(maxsize=1)

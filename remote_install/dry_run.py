@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import place, plan, program, source
+from remote_install import elsewhere, place, plan, program, source
 from remote_install.call import ask_if_there
 from remote_install.conversation import Conversation
 from remote_install.install import Installed, install_command, opening, push_command, tell_others, unreadable
@@ -69,6 +69,7 @@ class Planned:
             "asked": self.asked,
             "unfinished": found.unfinished,
             **names,
+            "links": dict(found.links),
             "install_command": list(self.install_command) or None,
             "commands": [command.line for command in self.commands],
         }
@@ -100,7 +101,7 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
     contents: list[Content] = []
 
     def act(there: Conversation) -> Plan:
-        contents[:] = [source.scan(run, platform.rsync.command, recorder.talk.command)]
+        contents[:] = [elsewhere.left_out(source.scan(run, platform.rsync.command, recorder.talk.command), platform)]
         tell_others(contents[0], talk)
         return _ask(there, run, platform, contents[0], adopt)
 
@@ -143,7 +144,8 @@ def _everything(run: RunDirectory, platform: Platform, content: Content) -> Plan
     files = _files(content)
     others = tuple(name for name in content.entries if name not in set(files))
     run_dir = f"{platform.run_root}/{run.run_id}"
-    return Plan(run_dir, files, others, new=files, runs_command=bool(run.settings.install_command))
+    links = platform.symlink_dirs
+    return Plan(run_dir, files, others, new=files, runs_command=bool(run.settings.install_command), links=links)
 
 
 def _files(content: Content) -> tuple[bytes, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from remote_install import place, plan
+from remote_install import elsewhere, place, plan
 from remote_install.call import call
 from remote_install.program import past_noise
 from remote_install.run_directory import JOBS, RunDirectory
@@ -29,21 +32,30 @@ LOGS = (
 )
 
 
-def hello(run: RunDirectory, platform: Platform, talk: Talk) -> str:
-    """The path of the run directory on the job host. What was found out of its place is in `talk` then."""
+@dataclass(frozen=True)
+class Place:
+    """Where a run directory is on a job host. links: what of it symlink_dirs lead elsewhere -> the folder in which it
+    lies under the same path."""
+
+    run_dir: str
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+def hello(run: RunDirectory, platform: Platform, talk: Talk) -> Place:
+    """Where the run directory is on the job host. What was found out of its filesystem is in `talk` then."""
     replies: list[dict[str, Any]] = []
     call(platform, "hello", lambda: place.where(run, platform), replies.append, talk)
-    return run_dir_of(replies[0] if replies else {}, run, platform)
+    return place_of(replies[0] if replies else {}, run, platform)
 
 
-def run_dir_of(answer: dict[str, Any], run: RunDirectory, platform: Platform) -> str:
-    """The path that a reply to `hello` tells. Raises TransferError when the run is not installed there."""
+def place_of(answer: dict[str, Any], run: RunDirectory, platform: Platform) -> Place:
+    """What a reply to `hello` tells. Raises TransferError when the run is not installed there."""
     path = plan.path(answer, "run_dir", platform)
     if answer.get("exists") is not True:
         raise TransferError(
             f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
         )
-    return path
+    return Place(path, elsewhere.from_reply(answer.get("links"), platform))
 
 
 def fetch(
@@ -53,29 +65,56 @@ def fetch(
 
     Raises HostError or TransferError.
     """
-    there = run_dir or place.known_shared(run, platform, talk) or hello(run, platform, talk)
-    if place.known_shared(run, platform, talk):
+    known = Place(run_dir) if run_dir and not platform.symlink_dirs else None
+    if place.known_shared(run, platform, talk) is None:
+        known = known or hello(run, platform, talk)
+    if known is None or place.known_shared(run, platform, talk) is not None:
         return Changes(0, 0)  # what the jobs wrote is here
-    command = fetching(run, platform, paths, lambda: there)
+    there = known
+    commands = fetching(run, platform, paths, lambda: there)
     run.remember_fetched(paths)
     past = past_noise(platform, platform.hosts[0], talk)
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command, past)
+    done = [transfer(platform, platform.hosts[0], one, talk.tell, talk.command, past) for one in commands]
+    return Changes(sum(one.files for one in done), sum(one.bytes_sent for one in done))
 
 
 def fetching(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], run_dir: Callable[[], str], *more: str
-) -> Command:
-    """What `fetch` runs, with `more` options. Raises UsageError, WouldDoHarm."""
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], place: Callable[[], Place], *more: str
+) -> list[Command]:
+    """What `fetch` runs, with `more` options: one command, and one more for each folder that symlink_dirs lead to.
+
+    Raises UsageError, WouldDoHarm.
+    """
     for path in paths:
         for link in run.links_on(path):
             raise WouldDoHarm(
                 f"{link} is a link here, and would be replaced by what comes",
                 "Fetch something else, or remove the link.",
             )
-    names = tuple(checked(path).encode("utf-8", "surrogateescape") for path in paths)
+    names = (f"{JOBS}/", *map(checked, paths))
     options = (*more, "--safe-links", "--no-devices", "--no-specials", *LOGS)
-    wanted = (JOBS.encode() + b"/", *names)
-    return rsync.pull_names(platform, platform.hosts[0], f"{run_dir()}/", "./", wanted, options, run.path)
+    host, there = platform.hosts[0], place()
+    return [
+        rsync.pull_names(platform, host, f"{folder}/", "./", tuple(map(os.fsencode, which)), options, run.path)
+        for folder, which in _by_folder(names, there).items()
+    ]
+
+
+def _by_folder(names: tuple[str, ...], place: Place) -> dict[str, list[str]]:
+    """Which names come from which folder there.
+
+    >>> _by_folder(("log/job/", "out", "work/a"), Place("/r", {"log/job": "/s", "work": "/s", "out/big": "/t"}))
+    {'/s': ['log/job/', 'work/a'], '/r': ['out'], '/t': ['out/big']}
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        plain = name.rstrip("/")
+        around = [folder for path, folder in place.links.items() if f"{plain}/".startswith(f"{path}/")]
+        found.setdefault(around[0] if around else place.run_dir, []).append(name)
+        for path, folder in place.links.items():
+            if path.startswith(f"{plain}/"):
+                found.setdefault(folder, []).append(path)
+    return found
 
 
 def checked(path: str) -> str:

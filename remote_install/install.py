@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import place, plan, source
+from remote_install import elsewhere, place, plan, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -103,7 +103,7 @@ def _talk(
 
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
-    content = source.scan(run, platform.rsync.command, talk.command)  # while ssh connects
+    content = elsewhere.left_out(source.scan(run, platform.rsync.command, talk.command), platform)  # while ssh connects
     tell_others(content, talk)
     there.say(opening(run, platform, content, adopt, run.uuid()))
     source.remember(run, content)  # in a folder that the uuid of the opening has made
@@ -181,6 +181,7 @@ def opening(
         "adopt": adopt,
         "digest": content.digest,
         "command": install_command(run, platform),
+        "symlink_dirs": dict(platform.symlink_dirs),
     }
 
 

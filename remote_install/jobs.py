@@ -204,11 +204,11 @@ def missing(one: Asked) -> Report:
     return report.not_told(one.job, one.platform, error, one.number)
 
 
-def where(run: RunDirectory, platform: Platform) -> dict[str, Any]:
-    """What every request about jobs begins with: the run directory there, and the job runner."""
+def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[str, Any]:
+    """What every request about jobs begins with: the run directory there, and the job runner. writes: see place."""
     runner = platform.job_runner
     return {
-        **place.where(run, platform),
+        **place.where(run, platform, writes),
         "runner": {"name": runner.name, "cluster": runner.cluster, "source": own_runner(runner)},
         "forward": {name: os.environ[name] for name in platform.forward if name in os.environ},
         "polling": {"first": platform.polling.first, "max": platform.polling.max},

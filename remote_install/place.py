@@ -10,7 +10,7 @@ from typing import Any
 
 from remote_install.jobhost import sharing
 from remote_install.jobhost.runners import slurm
-from remote_install.run_directory import SEEN, RunDirectory
+from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command
 from transfer.errors import ConfigError
@@ -61,14 +61,13 @@ def verb(name: str) -> Command:
 def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[str, Any]:
     """What a request about a run begins with, so that the job host can tell whether it sees the run directory here.
 
-    writes: may something be written here that was not there before?
+    writes: may that leave traces here? A run directory without a uuid was never used, so that nobody need look for it.
     """
     fields: dict[str, Any] = {"run_root": platform.run_root, "run": run.run_id}
-    if platform.access == "ssh" and (writes or os.path.isdir(os.path.join(run.path, SEEN))):
-        paths = list(dict.fromkeys((run.path, os.path.realpath(run.path))))
+    if platform.access == "ssh" and run.known_uuid() is not None:
         fields["seen"] = {
-            "token": run.token,
-            "paths": paths,
+            **({"token": run.token} if writes else {"file": run.uuid_file()}),
+            "paths": list(dict.fromkeys((run.path, os.path.realpath(run.path)))),
             "filesystem": platform.filesystem,
             "cluster": _cluster() if _asks_for_cluster(platform) else "",
         }

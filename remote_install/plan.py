@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from remote_install import elsewhere
 from remote_install.jobhost import manifest, wire
 from remote_install.source import Content
 from transfer.errors import HostUnsuitable
@@ -17,6 +19,7 @@ class Plan:
 
     change: names that get another kind or mode there. delete: names that an install brought and that are gone here.
     kept: of those, what was changed there since and is left alone. runs_command: does the install command run?
+    links: what of symlink_dirs is missing there -> where it will lead to; told only when nothing is to be changed.
     """
 
     run_dir: str
@@ -27,6 +30,7 @@ class Plan:
     new: tuple[bytes, ...] = ()
     runs_command: bool = False
     unfinished: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_reply(reply: dict[str, Any], content: Content, platform: Platform) -> Plan:
@@ -43,7 +47,11 @@ def from_reply(reply: dict[str, Any], content: Content, platform: Platform) -> P
     if not about_here or content.entries.keys() & {*names["delete"], *names["kept"]}:
         raise _not_in_order(platform)
     return Plan(
-        run_dir, **names, runs_command=reply.get("runs_command") is True, unfinished=reply.get("unfinished") is True
+        run_dir,
+        **names,
+        runs_command=reply.get("runs_command") is True,
+        unfinished=reply.get("unfinished") is True,
+        links=elsewhere.from_reply(reply.get("links"), platform),
     )
 
 

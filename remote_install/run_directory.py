@@ -18,7 +18,7 @@ from remote_install.jobhost.files import open_regular
 from remote_install.run_yaml import OURS, RunSettings
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
-FETCHED = f"{OURS}/fetched"
+FETCHED, INSTALLED = f"{OURS}/fetched", f"{OURS}/installed"
 JOBS = layout.JOBS.decode()
 SEEN = sharing.SEEN.decode()
 STALE = 86400.0  # seconds after which a token there counts as that of a process that was killed
@@ -36,6 +36,13 @@ class RunDirectory:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
         create(os.path.join(self.own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
         return self._uuid()
+
+    def own_file(self, name: str, make: bool) -> str:
+        """The path of a file of ours. make: with the folder that it lies in."""
+        if make:
+            return os.path.join(self.own_folder(OURS), name)
+        self._refuse_links(OURS)
+        return os.path.join(self.path, OURS, name)
 
     def known_uuid(self) -> str | None:
         """The uuid, if it was made; nothing is made."""
@@ -80,17 +87,19 @@ class RunDirectory:
         atexit.register(_remove, path)
         return token
 
+    def uuid_file(self) -> list[int]:
+        """What tells the file of the uuid from a copy of it, as far as that can be told without writing: its inode, and
+        when it was last changed, in nanoseconds."""
+        found = os.lstat(os.path.join(self.path, OURS, "uuid"))
+        return [found.st_ino, found.st_ctime_ns]
+
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
         return layout.job_names(os.fsencode(self.path))
 
     def fetched(self) -> tuple[str, ...]:
         """The paths that were ever brought back: results, which are never sent again."""
-        try:
-            with open(os.path.join(self.path, FETCHED), "rb") as file:
-                return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
-        except FileNotFoundError:
-            return ()
+        return self._kept(FETCHED)
 
     def results(self) -> tuple[str, ...]:
         """The paths of results: what run.yaml names, and what was ever brought back."""
@@ -98,11 +107,29 @@ class RunDirectory:
 
     def remember_fetched(self, paths: tuple[str, ...]) -> None:
         """Keep `paths` in mind as results."""
-        known = self.fetched()
-        names = sorted({*known, *paths})
-        if len(names) > len(known):
+        self._keep(FETCHED, paths)
+
+    def installed(self) -> tuple[str, ...]:
+        """The names of the platforms that it was ever installed on from here."""
+        return self._kept(INSTALLED)
+
+    def remember_installed(self, platforms: tuple[str, ...]) -> None:
+        """Keep the names of platforms in mind."""
+        self._keep(INSTALLED, platforms)
+
+    def _kept(self, file_name: str) -> tuple[str, ...]:
+        try:
+            with open(os.path.join(self.path, file_name), "rb") as file:
+                return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
+        except FileNotFoundError:
+            return ()
+
+    def _keep(self, file_name: str, names: tuple[str, ...]) -> None:
+        known = self._kept(file_name)
+        every = sorted({*known, *names})
+        if len(every) > len(known):
             self.own_folder(OURS)
-            replace(os.path.join(self.path, FETCHED), b"".join(os.fsencode(name) + b"\0" for name in names))
+            replace(os.path.join(self.path, file_name), b"".join(os.fsencode(name) + b"\0" for name in every))
 
     def links_on(self, path: str) -> list[str]:
         """The parts of a relative path that are links: what is written there might land anywhere."""
@@ -158,13 +185,16 @@ def _sweep(folder: str) -> None:
                     os.unlink(entry.path)
 
 
-def create(path: str, data: bytes) -> bool:
-    """Make a file with its content at once, on disk; False when there is one already. Raises OSError."""
+def create(path: str, data: bytes, mode: int | None = None) -> bool:
+    """Make a file with its content at once, on disk; False when there is one already. mode: else as the umask says.
+
+    Raises OSError.
+    """
     part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
     if os.path.lexists(path):
         return False
     try:
-        write_through(part, data)
+        write_through(part, data, mode=mode)
         os.link(part, path)
         sync_folder(path)
     except FileExistsError:
@@ -175,12 +205,12 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def replace(path: str, data: bytes, durable: bool = True) -> None:
+def replace(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
     """Write a file whole or not at all. durable: on disk when this returns, which costs milliseconds; else it may be
     lost, or empty, when the power fails soon. Raises OSError."""
     part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        write_through(part, data, durable)
+        write_through(part, data, durable, mode)
         os.rename(part, path)
         if durable:
             sync_folder(path)
@@ -199,8 +229,10 @@ def sync_folder(path: str) -> None:
         os.close(folder)
 
 
-def write_through(path: str, data: bytes, durable: bool = True) -> None:
+def write_through(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
     with open(path, "xb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
         file.write(data)
         if durable:
             file.flush()

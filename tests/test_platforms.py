@@ -304,7 +304,6 @@ def test_a_refused_option_of_rsync_has_its_remedy(load: Load, option: str, messa
         ("filesystem: shared", "shared"),
         ("access: rsync-only", "rsync-only"),
         ("submit_from: here", "here"),
-        ("symlink_dirs: {a: b}", "symlink_dirs"),
     ],
 )
 def test_what_is_not_acted_on_yet_is_refused_at_its_place(load: Load, given: str, word: str) -> None:
@@ -323,6 +322,12 @@ def test_what_is_not_acted_on_yet_is_refused_at_its_place(load: Load, given: str
         ("groups: {any: {platforms: [hpc]}}", "1:28", "there is no platform hpc"),
         ("platforms: {hpc: }\ngroups:\n  any: {platforms: [hpc, hcp]}", "3:26", "there is no platform hcp"),
         ("platforms: {hpc: }\ngroups:\n  hpc: {platforms: [hpc]}", "3:3", "hpc is a platform already"),
+        ("defaults: {symlink_dirs: {a: /s, a/: /t}}", "1:26", "a is given twice"),
+        ("defaults: {symlink_dirs: {./a: /t}}", "1:27", "expected a path inside"),
+        ("defaults: {symlink_dirs: {a/b: /s, a: /t}}", "1:26", "a/b lies in a, which leads elsewhere itself"),
+        ("defaults: {symlink_dirs: {.remote-install: /s}}", "1:26", ".remote-install can't lead elsewhere"),
+        ("defaults: {symlink_dirs: {.git/x: /s}}", "1:26", ".git/x can't lead elsewhere"),
+        ("defaults: {symlink_dirs: {../a: /s}}", "1:27", "expected a path inside"),
         ("groups:\n  any: {platforms: []}", "2:9", "no platform is named"),
         ("groups:\n  any: {}", "2:8", "groups.any: `platforms` is missing"),
         ("platforms:\n  /d[/: {}", "2:3", "/d[/ is no regular expression"),

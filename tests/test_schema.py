@@ -32,6 +32,7 @@ platforms:
     ssh: {user: me, port: 22, connect_timeout: 10, multiplex: true, options: {Ciphers: aes128-gcm@openssh.com}}
     rsync: {options: [--bwlimit=1m], root: /home/me/box}
     retry: {attempts: 5, max_wait: 0.5}
+    symlink_dirs: {work: /scratch/$USER, log/job/: ~/logs}
     environment: {OMP_NUM_THREADS: 4, DEBUG: no, TEXT: "a\\nb"}
     secrets: [API_KEY]
     init_script: |

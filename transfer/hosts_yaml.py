@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -49,6 +50,19 @@ def _refuse_hosts(hosts: tuple[str, ...]) -> Refusal:
         return "no host is named", "Name one, or remove the key: then it is the platform's name."
     if len(hosts) > 1 and LOCALHOST in map(str.lower, hosts):
         return "localhost is this machine, no host of a pool", "Give it a platform of its own."
+    return None
+
+
+def _refuse_symlink_dirs(folders: dict[str, str]) -> Refusal:
+    plain = [posixpath.normpath(path) for path in folders]
+    for path in plain:
+        inside = [other for other in plain if other.startswith(f"{path}/")]
+        if plain.count(path) > 1:
+            return f"{shown(path)} is given twice", "Remove one."
+        if inside:
+            return f"{shown(inside[0])} lies in {shown(path)}, which leads elsewhere itself", "Remove one."
+        if path.split("/")[0] in (".remote-install", ".git"):
+            return f"{shown(path)} can't lead elsewhere", "Name another path."
     return None
 
 
@@ -158,7 +172,7 @@ _PLATFORM = {
         Kind.MAPPING,
         name=Key("path", pattern=_RELATIVE, wanted="a path inside of the run directory"),
         item=Key("folder", pattern=_NO_CONTROL, wanted="a path"),
-        refuse=lambda paths: ("symlink_dirs has no effect yet", "Remove it.") if paths else None,
+        refuse=_refuse_symlink_dirs,
     ),
     "environment": ENVIRONMENT,
     "secrets": Key("variables of this machine that the job gets, never shown", Kind.LIST, item=_SECRET),

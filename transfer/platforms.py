@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -133,11 +134,22 @@ class Platforms:
             return _platform(name, name, self.defaults, self.path)
         raise self._missing(name)
 
+    def has(self, name: str) -> bool:
+        """Is there a platform of that name, or an expression that matches it?"""
+        return match(name, self.given) is not None
+
     def candidates(self, name: str) -> tuple[Platform, ...]:
         """The platforms that a name stands for, a platform's or a group's, in the order in which they are tried."""
         if name in self.groups:
             return tuple(self.get(member) for member in self.groups[name])
         return (self.get(name),)
+
+    def of_host(self, host: str) -> Platform:
+        """How a host is reached that need not be a platform's: as a platform that has it, else as `defaults` say."""
+        names = (name for name, given in self.given.items() if host in given.get("hosts", (name,)))
+        name = next(names, match(host, self.given))
+        platform = _platform(host, host, self.defaults, self.path) if name is None else self.get(name)
+        return replace(platform, hosts=(host,))
 
     def _missing(self, name: str) -> ConfigError:
         refusal = refuse_platform_name(name)
@@ -217,7 +229,9 @@ def _platform(name: str, key: str, given: Mapping[str, Any], path: str | None) -
     }
     if is_expression(key):
         built["hosts"] = (name,)
-    for mapping in ("symlink_dirs", "environment", "directives"):
+    symlink_dirs = given.get("symlink_dirs", {})
+    built["symlink_dirs"] = MappingProxyType({posixpath.normpath(path): to for path, to in symlink_dirs.items()})
+    for mapping in ("environment", "directives"):
         built[mapping] = MappingProxyType(dict(given.get(mapping, {})))
     return Platform(**{"name": name, "hosts": (name,), "install_target": name, **given, **built})
 

@@ -86,13 +86,13 @@ def _dispatch(before: list[str], argv: list[str] | None) -> int:
         return 0
     if argv is not None and parsed.command not in ("run", "submit", "install"):
         raise UsageError(f"{parsed.command} takes no command behind `--`")
-    return _run(parsed, argv)
+    return _run(parsed, argv, before)
 
 
-def _run(parsed: argparse.Namespace, argv: list[str] | None) -> int:
+def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) -> int:
     from remote_install.cli.context import Context
 
-    context = Context(parsed, argv)
+    context = Context(parsed, argv, before)
     try:
         return _command(parsed.command)(context)
     except KeyboardInterrupt as interrupt:
@@ -108,6 +108,7 @@ def _command(name: str) -> Callable[..., int]:
 
         return demo
     from remote_install.cli import looks, moves, settings
+    from remote_install.cli.clean import clean_command
     from remote_install.cli.run import run
 
     functions = {
@@ -122,6 +123,8 @@ def _command(name: str) -> Callable[..., int]:
         "logs": looks.logs_command,
         "kill": looks.kill_command,
         "list": looks.list_command,
+        "clean": clean_command,
+        "active": looks.active_command,
         "schema": settings.schema_command,
         "platforms": settings.platforms_command,
     }

@@ -21,7 +21,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("clean", "active", "check", "init", "gate")
+NOT_YET = ("check", "init", "gate")
 
 OPTIONS_NOT_YET = [
     "--on-cancel",
@@ -147,6 +147,7 @@ def parser() -> argparse.ArgumentParser:
     _add_submit(command)
     _add_looks(command)
     _add_fetch(command)
+    _add_clean(command)
     _add_copies(command)
     command("platforms", "the platforms and groups of hosts.yaml", "")
     p = command("schema", "the JSON Schema of hosts.yaml and run.yaml, for editors", "[hosts.yaml | run.yaml]")
@@ -228,6 +229,7 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     _dry_run(p)
     p.add_argument("--grace", type=seconds, default=10.0, metavar="T", help="time from TERM to KILL; default: 10s")
     _run(command("list", "what is known here, without asking anybody", "RUN"))
+    _run(command("active", "is a driver alive, and where? exit 0 alive, 1 not, 4 cannot tell", "RUN"))
     p = command("logs", "print a job's output", "RUN JOB [-f] [-p PLATFORM] [--err]")
     _run(p)
     p.add_argument("job", metavar="JOB")
@@ -241,6 +243,18 @@ def _add_fetch(command) -> None:  # type: ignore[no-untyped-def]
     _run(p)
     p.add_argument("paths", nargs="*", metavar="PATH", help="relative to the run directory")
     _platforms(p, "from there; else from where the jobs are; repeats")
+    _dry_run(p)
+
+
+def _add_clean(command) -> None:  # type: ignore[no-untyped-def]
+    p = command(
+        "clean",
+        "remove the run directory on its install targets, and what symlink_dirs made for it",
+        "RUN [-p PLATFORM]... [--run-id ID] [--force] [--dry-run]",
+    )
+    _run(p)
+    _platforms(p, "there; else wherever it was installed from here; repeats")
+    p.add_argument("--force", action="store_true", help="also while jobs or a driver are alive; they are not ended")
     _dry_run(p)
 
 

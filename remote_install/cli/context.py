@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import shlex
 from dataclasses import replace
 
-from remote_install import jobs, record
+from remote_install import contact, jobs, record
 from remote_install.cli.output import Output
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobs import Asked
@@ -20,10 +21,11 @@ from transfer.wording import nearest
 
 
 class Context:
-    """One command as it was typed. argv: what stands behind `--`, None when there is no `--`."""
+    """One command as it was typed. argv: what stands behind `--`, None when there is no `--`. before: all before it."""
 
-    def __init__(self, arguments: argparse.Namespace, argv: list[str] | None) -> None:
+    def __init__(self, arguments: argparse.Namespace, argv: list[str] | None, before: list[str]) -> None:
         self.arguments, self.argv = arguments, argv
+        self.typed = shlex.join(["remote-install", *before, *(["--", *argv] if argv is not None else [])])
         self.on_interrupt = ""  # what to tell who interrupts the command now
         self.out = Output(
             getattr(arguments, "json", False),
@@ -44,6 +46,14 @@ class Context:
         """What -p names, a group being all of its platforms."""
         named = [one for name in self.arguments.platforms for one in self.known_platforms.candidates(name)]
         return list({platform.name: platform for platform in named}.values())
+
+    def reach(self, host: str) -> Platform:
+        """How a host is reached that the contact file names."""
+        return self.known_platforms.of_host(host)
+
+    def refuse_if_driven(self) -> None:
+        """Raises WouldDoHarm while a driver of the run is alive, HostError when that can't be told."""
+        contact.refuse_if_driven(self.run, self.reach, self.out.talk)
 
     def wanted(self) -> list[Wanted]:
         """The jobs to be submitted: what stands behind `--`, else those of run.yaml.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from remote_install import place
@@ -72,11 +73,12 @@ def _changes(plan: Plan, content: Content, planned: Planned) -> Iterator[str]:
     yield from _section(
         "to be changed there without sending", [(kinds[content.entries[name].kind], name) for name in plan.change]
     )
+    yield from _section("to be made there, for symlink_dirs", [("link", _led(*link)) for link in plan.links.items()])
     yield from _section("to be deleted there, because it is gone here", [("delete", name) for name in plan.delete])
     yield from _section("gone here, but changed there since: left alone", [("keep", name) for name in plan.kept])
     if planned.install_command:
         yield f"  the install command would run there: {visible(str(Command(planned.install_command)))}"
-    if not (plan.send or plan.change or plan.delete or plan.unfinished or planned.install_command):
+    if not (plan.send or plan.change or plan.delete or plan.unfinished or plan.links or planned.install_command):
         yield "  nothing would be changed there"
 
 
@@ -85,6 +87,10 @@ def _commands(commands: tuple[PlannedCommand, ...]) -> Iterator[str]:
         yield "  commands:"
     for command in commands:
         yield f"    $ {visible(command.line)}" + (f"  # with {command.stdin} on stdin" if command.stdin else "")
+
+
+def _led(path: str, there: str) -> bytes:
+    return os.fsencode(f"{path} -> {there}")
 
 
 def _section(title: str, rows: list[tuple[str, bytes]]) -> Iterator[str]:

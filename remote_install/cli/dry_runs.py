@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from remote_install import copy, fetch, place, program, record
+from remote_install import copy, elsewhere, fetch, place, program, record
 from remote_install.call import ask_if_there, calling
 from remote_install.cli.context import Context
 from remote_install.cli.dry_run import show_install
@@ -37,9 +37,12 @@ def jobs_dry_run(context: Context, wanted: list[Wanted], paths: tuple[str, ...],
         if follows:
             _command(context, calling(platform, "watch", context.out.talk), "the jobs")
         if follows and place.known_shared(context.run, platform, context.out.talk) is None:
-            there = run_dirs.get(platform.install_target) or _guessed(context, platform)
-            fetching = fetch.fetching(context.run, platform, paths, lambda there=there: there)  # type: ignore[misc]
-            _command(context, fetching, "the names")
+            run_dir = run_dirs.get(platform.install_target) or _guessed(context, platform)
+            there = fetch.Place(run_dir, _folders(context, platform))
+            if platform.symlink_dirs:
+                _command(context, calling(platform, "hello", context.out.talk))
+            for command in fetch.fetching(context.run, platform, paths, lambda there=there: there):  # type: ignore[misc]
+                _command(context, command, "the names")
     return _end(context, planned)
 
 
@@ -62,6 +65,12 @@ def _job_lines(job: Wanted, platform: Platform) -> Iterator[str]:
 
 def _guessed(context: Context, platform: Platform) -> str:
     return f"{platform.run_root}/{context.run.run_id}"
+
+
+def _folders(context: Context, platform: Platform) -> dict[str, str]:
+    """Where symlink_dirs lead, as hosts.yaml has it."""
+    run_id = context.run.run_id
+    return {path: f"{folder}/{elsewhere.FOLDER}/{run_id}" for path, folder in platform.symlink_dirs.items()}
 
 
 def _end(context: Context, planned: list[Planned]) -> int:
@@ -100,18 +109,19 @@ def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None
         context.out.result(f"nothing would come from {platform.name}: its jobs write to the run directory here")
         return
 
-    def ask(there: Conversation) -> str:
+    def ask(there: Conversation) -> fetch.Place:
         there.say(place.where(context.run, platform, writes=False))
         answer = there.hear("hello")
         there.listen_to_the_end()
-        return fetch.run_dir_of(answer, context.run, platform)
+        return fetch.place_of(answer, context.run, platform)
 
     found = ask_if_there(platform, "hello", ask, context.out.talk)
     _name_call(context, platform, "hello", found is not None)
-    run_dir = found or _guessed(context, platform)
-    _command(context, fetch.fetching(context.run, platform, paths, lambda: run_dir), "the names")
-    if found is not None:
-        _show(context, platform, fetch.fetching(context.run, platform, paths, lambda: run_dir, *DRY))
+    where = found or fetch.Place(_guessed(context, platform), _folders(context, platform))
+    for command in fetch.fetching(context.run, platform, paths, lambda: where):
+        _command(context, command, "the names")
+    for command in fetch.fetching(context.run, platform, paths, lambda: where, *DRY) if found else ():
+        _show(context, platform, command)
 
 
 def push_dry_run(context: Context, platform: Platform, path: str) -> int:

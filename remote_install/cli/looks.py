@@ -1,8 +1,8 @@
-"""The commands about jobs: submit, poll, wait, logs."""
+"""The commands about jobs: submit, poll, wait, logs, list; and active, about who drives them."""
 
 from __future__ import annotations
 
-from remote_install import jobs, report
+from remote_install import contact, jobs, report
 from remote_install.cli import moves
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
@@ -95,6 +95,28 @@ def logs_command(context: Context) -> int:
         context.out.error(told.error)
         return told.error.exit_code
     return 0
+
+
+def active_command(context: Context) -> int:
+    """Is a driver alive, and where? Returns 0 for alive, 1 for not, 4 when that can't be told."""
+    found = contact.find(context.run, context.reach, context.out.talk)
+    if found.alive:
+        context.out.result(f"{context.run.run_id} is driven by {found.driver}")
+    elif found.error:
+        context.out.error(found.error)
+    else:
+        last = f"; the last one was {found.driver}" if found.driver else ""
+        context.out.result(f"{context.run.run_id} is not driven: {found.why}{last}")
+    context.out.document(
+        {
+            "run": context.run.run_id,
+            "active": found.alive,
+            "driver": found.driver.as_json() if found.driver else None,
+            "reason": found.why or None,
+            "error": found.error.as_json() if found.error else None,
+        }
+    )
+    return found.error.exit_code if found.error else int(not found.alive)
 
 
 def _teller(context: Context) -> Viewer:

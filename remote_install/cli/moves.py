@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from remote_install import copy, place, record
+from remote_install import copy, elsewhere, place, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.fetch import checked, fetch
@@ -22,6 +22,7 @@ def install_command(context: Context) -> int:
         raise UsageError("name where to install with -p PLATFORM")
     if context.argv is not None:
         raise UsageError("install takes no command behind `--`", "The command that installs and runs is `run`.")
+    context.refuse_if_driven()
     if context.arguments.dry_run:
         from remote_install.cli.dry_run import install_dry_run
 
@@ -39,6 +40,8 @@ def install_command(context: Context) -> int:
 def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
     run, talk = context.run, context.out.talk
+    elsewhere.check_alike(platforms)
+    run.remember_installed(tuple(platform.name for platform in platforms))
     began = time.monotonic()
     installed = side_by_side(
         lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)

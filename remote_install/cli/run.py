@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from remote_install import jobs, report
+from remote_install import contact, jobs, report
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
 from remote_install.cli.context import Context
@@ -26,8 +26,14 @@ def run(context: Context) -> int:
     if context.arguments.dry_run:
         from remote_install.cli.dry_runs import jobs_dry_run
 
+        context.refuse_if_driven()
         return jobs_dry_run(context, wanted, paths, follows=True)
     context.on_interrupt = "nothing was submitted"
+    with contact.taken(context.run, context.typed, context.reach, context.out.talk):
+        return _drive(context, wanted, paths)
+
+
+def _drive(context: Context, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
     asked = jobs.take(context.run, wanted, context.arguments.again)
     context.run.remember_fetched(paths)
     installed = moves.install_all(context, jobs.platforms_of(asked))

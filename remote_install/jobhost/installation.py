@@ -7,13 +7,14 @@ runs under the lock too, after all is in place and before the mark is taken away
 
 import contextlib
 import os
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
-from . import building
+from . import building, links
 from .building import Build
 from .files import now_ns
+from .links import Link
 from .manifest import Entries, Listing, digest, unpack
-from .placement import Plan, arrived, clear_staging, look_again, make_plan, place
+from .placement import Plan, arrived, clear_staging, look_again, make_plan, place, spared
 from .sharing import find
 from .target import Manifest, Target
 from .wire import SILENCE, Client, Json, Refusal, strings, text, to_text
@@ -30,7 +31,6 @@ def install(request: Json, client: Client, _wrapper: bytes) -> None:
             _rehearse(target, request, client, shared)
         return
     try:
-        target.prepare()
         with client.heartbeat(), _lock(target, client):
             if shared:
                 _build_in_place(target, request, client)
@@ -79,24 +79,29 @@ def _rehearse(target: Target, request: Json, client: Client, shared: bool) -> No
         client.say("in place", run_dir=to_text(target.run_dir), runs_command=_build_of(target, request).due)
         return
     target.check_owner(text(request, "uuid"), request.get("adopt") is True)
+    wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
-    if _is_whole(target, text(request, "digest"), manifest, build):
+    if not missing and _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
     client.say("differs")
     plan = make_plan(target, _wanted(client), target.brought(), listing, build.settled)
+    plan = spared(plan, [link.path for link in wanted_links])
     new = [to_text(path) for path in plan.send if not os.path.lexists(os.path.join(target.run_dir, path))]
-    _say_plan(client, target, plan, build, new=new, unfinished=target.unfinished)
+    to_make = {to_text(link.path): to_text(link.target) for link in missing}
+    _say_plan(client, target, plan, build, new=new, links=to_make, unfinished=target.unfinished)
 
 
 def _install(target: Target, request: Json, client: Client) -> None:
+    wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
-    if _is_whole(target, text(request, "digest"), manifest, build):
+    if not missing and _is_whole(target, text(request, "digest"), manifest, build):
         client.say("same", run_dir=to_text(target.run_dir))
         return
     client.say("differs")
     wanted = _wanted(client)
     plan = make_plan(target, wanted, target.brought(), listing, build.settled)
+    plan = spared(plan, [link.path for link in wanted_links])
     target.mark(wanted, "" if build.due else build.key)
     clear_staging(target, plan.send)
     _say_plan(client, target, plan, build)
@@ -106,6 +111,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
         client.say("changed", path=to_text(changed))
         return
     place(target, wanted, plan)
+    links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
         _run_command(build, request, target, wanted, client)
     altered, cache = look_again(target, wanted, listing.cache, now_ns())
@@ -125,6 +131,13 @@ def _run_command(build: Build, request: Json, target: Target, wanted: Entries, c
             target.claim(text(request, "uuid"), text(request, "origin"), adopt=False)
     if not run_dir_there:
         raise Refusal(1, "the install command removed the run directory", building.HINT)
+
+
+def _links(target: Target, request: Json) -> Tuple[List[Link], List[Link]]:
+    """The links of symlink_dirs: all, and those that are missing. Raises Refusal (9) when something is in the way."""
+    found = links.wanted(request, text(request, "run"))
+    adopt = request.get("adopt") is True
+    return found, links.missing(target.run_dir, found, text(request, "uuid"), adopt)
 
 
 def _look(target: Target, request: Json) -> Tuple[Manifest, Listing, Build]:
@@ -148,6 +161,7 @@ def _say_plan(client: Client, target: Target, plan: Plan, build: Build, **more: 
 def _lock(target: Target, client: Client) -> Iterator[None]:
     told = False
     while True:
+        target.prepare()  # it may have been removed while we waited
         with target.locked() as held:
             if held:
                 yield

@@ -14,9 +14,14 @@ VARIABLE = re.compile(rb"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 def run_root(text: str) -> bytes:
-    """The absolute run root: `~` and $VAR expanded here, what is relative starts in the home directory.
+    """The absolute run root. Raises Refusal (3) as `absolute` does."""
+    return absolute(text, "run_root")
 
-    Raises Refusal (3) when a variable is not set on this host, or a user is not known.
+
+def absolute(text: str, key: str) -> bytes:
+    """A path of hosts.yaml: `~` and $VAR expanded here, what is relative starts in the home directory.
+
+    key: where it stands there. Raises Refusal (3) when a variable is not set on this host, or a user is not known.
     """
 
     def value(found: Match[bytes]) -> bytes:
@@ -24,14 +29,14 @@ def run_root(text: str) -> bytes:
         if name not in os.environb:
             raise Refusal(
                 3,
-                "run_root %s: %s is not set on this host" % (text, to_text(found.group())),
+                "%s %s: %s is not set on this host" % (key, text, to_text(found.group())),
                 "Non-interactive ssh sets few variables; write the path out in hosts.yaml.",
             )
         return os.environb[name]
 
     path = os.path.expanduser(to_bytes(text))
     if path.startswith(b"~"):
-        raise Refusal(3, "run_root %s: no such user on this host" % text, "Write the path out in hosts.yaml.")
+        raise Refusal(3, "%s %s: no such user on this host" % (key, text), "Write the path out in hosts.yaml.")
     return os.path.normpath(os.path.join(os.path.expanduser(b"~"), VARIABLE.sub(value, path)))
 
 

@@ -42,6 +42,16 @@ def make_plan(target: Target, wanted: Entries, brought: Brought, listing: Listin
     return plan
 
 
+def spared(plan: Plan, paths: List[bytes]) -> Plan:
+    """The plan without deletions of `paths` and of what lies below them: they lead elsewhere."""
+
+    def stays(path: bytes) -> bool:
+        return any(path == one or path.startswith(one + b"/") for one in paths)
+
+    deleted, kept = ([path for path in names if not stays(path)] for names in (plan.delete, plan.kept))
+    return plan._replace(delete=deleted, kept=kept)
+
+
 def _check_in_the_way(root: bytes, path: bytes, here: Entry, entry: Entry, brought: Brought) -> None:
     if here.kind != FOLDER:
         if FOLDER in (here.kind, entry.kind) and here not in brought.get(path, ()):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 IDENTITY = re.compile(r"process ([^ ]+) ([0-9]{1,10}) ([0-9]{1,20}) ([^ ]+) ([^ ]+)")
 
@@ -40,6 +40,51 @@ def parse_identity(text: str) -> Optional[Identity]:
         return None
     host, pid, start, boot, namespace = found.groups()
     return Identity(host, int(pid), int(start), boot, namespace)
+
+
+def this_process() -> Identity:
+    """Who we are."""
+    fields, place = stat_fields(os.getpid()), here()
+    assert fields is not None
+    return Identity(place.host, os.getpid(), int(fields[19]), place.boot, place.namespace)
+
+
+def lives(identity: Identity, place: Here) -> Tuple[Optional[bool], str]:
+    """Does this very process live, seen from `place`, where we are? None: that can't be told. And why, if not True.
+
+    The boot id and the pid namespace say where a process can be seen: a host may change its name while it is up.
+    """
+    if (identity.boot, identity.namespace) == (place.boot, place.namespace):
+        return _lives_here(identity)
+    if identity.host != place.host:
+        return None, "it runs on %s, this is %s" % (identity.host, place.host)
+    if identity.boot == place.boot:
+        return None, "it runs in another pid namespace of %s" % place.host
+    if place.host.startswith("localhost"):
+        return None, "many a machine is named %s" % place.host
+    return False, "%s was rebooted since" % place.host
+
+
+def _lives_here(identity: Identity) -> Tuple[Optional[bool], str]:
+    fields = stat_fields(identity.pid)
+    if fields is None and _is_hidden(identity.pid):
+        return None, "process %d of %s belongs to another user, and is hidden" % (identity.pid, identity.host)
+    if fields is None or fields[0] in ("Z", "X"):
+        return False, "it has ended"
+    if int(fields[19]) != identity.start:
+        return False, "it has ended, and its process id is another one's now"
+    return True, ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Is there a process that /proc does not show (proc(5), hidepid)? Signal 0 is none."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        pass
+    return False
 
 
 class Table:

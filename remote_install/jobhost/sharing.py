@@ -9,6 +9,7 @@ from .runners import slurm
 from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
 
 SEEN = b".remote-install/seen"  # folder in which who asks has put a file with a fresh name, its content the same
+UUID = b".remote-install/uuid"
 AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
 
 
@@ -23,8 +24,8 @@ def run_directory(request: Json, client: Client) -> bytes:
 def find(request: Json, client: Client) -> Tuple[bytes, bool]:
     """The same, and: is it the very one of who asks? That is said, unless it does not matter.
 
-    `seen` of the request: token, a name that no other file has; paths, where the run directory lies for who asks;
-    filesystem, what is configured; cluster, of Slurm there.
+    `seen` of the request: token, a name that no other file has, or file, the marks of its uuid's file; paths, where the
+    run directory lies for who asks; filesystem, what is configured; cluster, of Slurm there.
     """
     at_root = layout.run_directory(text(request, "run_root"), text(request, "run"))
     seen = request.get("seen")
@@ -53,16 +54,25 @@ def find(request: Json, client: Client) -> Tuple[bytes, bool]:
 
 
 def _seen(seen: Json, at_root: bytes) -> Optional[bytes]:
-    token = text(seen, "token", "[0-9a-f]{32}")
+    token = text(seen, "token", "[0-9a-f]{32}").encode() if "token" in seen else None
     for path in [*map(to_bytes, strings(seen, "paths")), at_root]:
-        if os.path.isabs(path) and _holds(path, token):
+        if os.path.isabs(path) and (_has_marks(path, seen.get("file")) if token is None else _holds(path, token)):
             return path
     return None
 
 
-def _holds(path: bytes, token: str) -> bool:
+def _holds(path: bytes, token: bytes) -> bool:
     """A copy of the run directory has files of the same names, but none that was made a moment ago."""
     try:
-        return read_regular(os.path.join(path, SEEN, token.encode()), 64) == token.encode()
+        return read_regular(os.path.join(path, SEEN, token), 64) == token
+    except OSError:
+        return False
+
+
+def _has_marks(path: bytes, marks: object) -> bool:
+    """A copy has another inode, and was made later: nobody can set that time."""
+    try:
+        found = os.lstat(os.path.join(path, UUID))
+        return marks == [found.st_ino, found.st_ctime_ns]
     except OSError:
         return False

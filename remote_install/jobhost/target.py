@@ -7,12 +7,13 @@ import json
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
-from .files import write
+from .files import read_regular, write
 from .manifest import Cache, Entries, Entry, pack, pack_cache, unpack, unpack_cache
 from .wire import Json, Refusal, to_bytes, to_text
 
 OURS = b".remote-install"
 STAGING = ".remote-install/staging"
+LOOKING, GOING = b"looking\n", b"going\n"  # a removal: before and after it is known that no job is alive
 Brought = Dict[bytes, Set[Entry]]
 Altered = Dict[bytes, Optional[Entry]]
 
@@ -41,6 +42,7 @@ class Target:
         self._lock = os.path.join(self._own, b"lock")
         self._manifest = os.path.join(self._own, b"manifest")
         self._mark = os.path.join(self._own, b"unfinished")
+        self._closed = os.path.join(self._own, b"closed")
         self.lock: Optional[int] = None  # the descriptor that holds the lock, while it is held
 
     def prepare(self) -> None:
@@ -60,6 +62,9 @@ class Target:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                     raise
                 yield False
+                return
+            if not self._is_still(file.fileno()):  # it was removed with the run directory: it locks nobody out
+                yield False
             else:
                 self.lock = file.fileno()
                 try:
@@ -68,14 +73,26 @@ class Target:
                     self.lock = None
                     fcntl.flock(file, fcntl.LOCK_UN)
 
+    def _is_still(self, descriptor: int) -> bool:
+        try:
+            there = os.stat(self._lock)
+        except FileNotFoundError:
+            return False
+        ours = os.fstat(descriptor)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
     def claim(self, uuid: str, origin: str, adopt: bool) -> None:
         """Write down whose run directory this is. Raises Refusal (9) when it is another one's."""
         if self.check_owner(uuid, adopt) != uuid:
             write(self._uuid, json.dumps({"uuid": uuid, "origin": origin}).encode("ascii"), durable=True)
 
+    def owner(self) -> Json:
+        """Whose run directory this is: uuid and origin; {} if nobody's, no uuid where the record is damaged."""
+        return _load(self._uuid)
+
     def check_owner(self, uuid: str, adopt: bool) -> object:
         """The uuid of whose run directory this is, None if nobody's. Raises Refusal (9) as claim does."""
-        owner = _load(self._uuid)
+        owner = self.owner()
         if owner and owner.get("uuid") != uuid and not adopt:
             raise Refusal(
                 9,
@@ -92,8 +109,23 @@ class Target:
 
     @property
     def unfinished(self) -> bool:
-        """Was an install begun here and not brought to its end?"""
-        return os.path.lexists(self._mark)
+        """Was an install begun here and not brought to its end, or a removal?"""
+        return os.path.lexists(self._mark) or os.path.lexists(self._closed)
+
+    @property
+    def going(self) -> bool:
+        """Was its removal begun? Then no job can have been submitted since."""
+        return read_regular(self._closed, 64) == GOING
+
+    def close(self, word: bytes) -> int:
+        """Let no job be submitted any more, for a removal; returns the user id that our files have here."""
+        write(self._closed, word, durable=True)
+        return os.stat(self._closed).st_uid
+
+    def reopen(self) -> None:
+        """Let jobs be submitted again."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._closed)
 
     def manifest(self) -> Manifest:
         """What the last whole install brought."""
@@ -139,6 +171,7 @@ class Target:
             os.rmdir(self.staging)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._mark)
+        self.reopen()
 
 
 def _rows(fields: Json) -> Brought:

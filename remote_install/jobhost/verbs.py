@@ -1,4 +1,4 @@
-"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill."""
+"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill, clean."""
 
 import base64
 import contextlib
@@ -7,7 +7,7 @@ import platform
 import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import layout, status
+from . import cleaning, layout, links, status
 from .files import open_regular
 from .installation import install, unfinished
 from .killing import kill as kill_jobs
@@ -25,7 +25,7 @@ MAX_SECONDS = 86400
 
 def hello(request: Json, client: Client, _wrapper: bytes) -> None:
     """Where the run directory is here, and what this program can do."""
-    run_dir = run_directory(request, client)
+    run_dir = _run_dir(request, client)
     client.say(
         "hello",
         protocol=PROTOCOL,
@@ -34,6 +34,7 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
         host=os.uname().nodename,
         run_dir=to_text(run_dir),
         exists=os.path.isdir(run_dir),
+        links={to_text(path): to_text(link.far) for path, link in links.Links(run_dir).in_place().items()},
     )
 
 
@@ -48,7 +49,7 @@ def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
-    run_dir = run_directory(request, client)
+    run_dir = _run_dir(request, client)
     why = unfinished(run_dir)
     if why:
         raise Refusal(9, "run %s %s" % (request["run"], why), "Install it first: the same install command finishes it.")
@@ -63,7 +64,7 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
     """The state of each job now."""
-    run_dir, looker = run_directory(request, client), _looker(request)
+    run_dir, looker = _run_dir(request, client), _looker(request)
     found = _found(request, run_dir, client)
     with client.heartbeat():
         looker.prepare([job for _, job, _ in found])
@@ -75,7 +76,7 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
     """End each job, TERM first, KILL after `grace` seconds; then the state of each."""
-    run_dir, looker = run_directory(request, client), _looker(request)
+    run_dir, looker = _run_dir(request, client), _looker(request)
     grace: Any = request.get("grace")
     if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
         raise Refusal(2, "grace of the request is not in order")
@@ -89,12 +90,17 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
                 client.say("job", **as_json(name, told, looker.runners))
 
 
+def clean(request: Json, client: Client, _wrapper: bytes) -> None:
+    """Remove the run directory here, and what symlink_dirs made for it."""
+    cleaning.clean(request, client, _looker(request), lambda run_dir: _found(request, run_dir, client))
+
+
 def watch(request: Json, client: Client, _wrapper: bytes) -> None:
     """Each change of state, and output from the offsets that were asked for, until all jobs have ended.
 
     seconds: ends after so many in any case. 0: what is there now.
     """
-    run_dir, looker = run_directory(request, client), _looker(request)
+    run_dir, looker = _run_dir(request, client), _looker(request)
     seconds = request.get("seconds", 0)
     if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
         raise Refusal(2, "seconds of the request is not in order")
@@ -180,6 +186,12 @@ def _looker(request: Json) -> Looker:
     return Looker(Runners(request), float(pair[0]), float(pair[1]))
 
 
+def _run_dir(request: Json, client: Client) -> bytes:
+    run_dir = run_directory(request, client)
+    links.refuse_planted(run_dir)
+    return run_dir
+
+
 def _jobs(request: Json) -> List[Json]:
     jobs = request.get("jobs")
     if isinstance(jobs, list) and all(isinstance(job, dict) for job in jobs):
@@ -231,6 +243,7 @@ def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
 
 
 VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
+    "clean": clean,
     "hello": hello,
     "install": install,
     "kill": kill,

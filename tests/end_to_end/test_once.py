@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,19 @@ def _no_starts(client: Client) -> None:
     client.host.run(["rm", "-f", "starts"], check=True)
 
 
-def test_the_same_run_typed_six_times_at_once_runs_once(client: Client) -> None:
+def test_the_same_run_typed_six_times_at_once_runs_once_and_five_are_told_who_drives_it(client: Client) -> None:
     for number in range(50):
         client.write(f"data/{number}", str(number))
-    words = ["run", "demo", "-p", "hpc", "--", "sh", "-c", "echo x >>~/starts; sleep 0.2; echo done"]
-    all_six = [client.start(*words) for _ in range(6)]
+    job = "echo x >>~/starts; until test -e go; do sleep 0.05; done; echo done"
+    all_six = [client.start("run", "demo", "-p", "hpc", "--", "sh", "-c", job) for _ in range(6)]
+    until = time.monotonic() + 60
+    while len(refused := [process for process in all_six if process.poll() is not None]) < 5:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    client.host.run(["sh", "-c", f"until test -e starts; do sleep 0.05; done; touch {client.there}/go"], check=True)
     for process in all_six:
         out, err = process.communicate(timeout=60)
-        assert (process.returncode, out) == (0, b"done\n"), err
+        assert (process.returncode, out) == ((9, b"") if process in refused else (0, b"done\n")), err
     assert count(client) == 1
 
 
