@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote_install.jobhost import layout, processes, status, submission
+from remote_install.jobhost.runners.choice import Runners
 from remote_install.jobhost.submission import quoted, script, tag_of, write
 from remote_install.jobhost.tries import Look, Looker, claim
 from remote_install.jobhost.wire import Refusal
@@ -284,3 +285,30 @@ def test_the_job_gets_nothing_of_the_login_that_submitted_it(run: bytes, monkeyp
     out = Path(os.fsdecode(ended(run).job.out)).read_text()
     assert not re.findall("^SSH_.*", out, re.MULTILINE)
     assert "OF_THE_SITE=kept\n" in out
+
+
+# A batch system whose submit command says what `said` holds, and whose queue is empty.
+OWN = """
+import os
+NAME, ID = "mine", "$MINE"
+def submit(job, settings): return ["sh", "-c", %r]
+def parse_submit(said): return said.out.strip()
+def listing(ids, settings): return ["true"]
+def parse_listing(said, settings): return {}
+def kill(ids, settings): return ["true"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "sure"), [("echo Socket timed out >&2; exit 1", False), ("echo invalid account >&2; exit 1", True)]
+)
+def test_a_submission_of_which_nobody_knows_is_not_told_as_failed(run: bytes, line: str, sure: bool) -> None:
+    looker = Looker(Runners({"runner": {"name": "mine", "source": OWN % line}}))
+    request = {"run": "demo", "uuid": UUID}
+    wanted: dict[str, Any] = {"job": "a", "token": T1, "argv": list(APPEND)}
+    with pytest.raises(Refusal) as caught:
+        submission.submit(request, run, wanted, WRAPPER, looker)
+    assert caught.value.code == 7
+    job = layout.job_directory(run, "a", 1)
+    assert ("SUBMIT_FAILED" in status.read(job).submit) == sure
+    assert looker.look(job).verdict.state == ("submit-failed" if sure else "unknown")
