@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ SYSTEMS = {
 }
 
 
+WITH_QUEUE = [name for name in SYSTEMS if name != "background"]
+
+
 @dataclass
 class Place:
     """A job runner to be tested. name: of the runner. client: a user whose platform hpc has it. system: what
@@ -70,14 +73,13 @@ class Place:
             self.system.start()
 
 
-def params(waiting: bool = False) -> list[Any]:
-    """Tests that share a batch system run in one test process: it starts once. waiting: only where jobs wait."""
+def params(names: Collection[str] = SYSTEMS) -> list[Any]:
+    """Tests that share a batch system run in one test process: it starts once."""
     found = []
-    for name, system in SYSTEMS.items():
-        group = GROUPS.get(system.fixture)
+    for name in names:
+        group = GROUPS.get(SYSTEMS[name].fixture)
         marks = (pytest.mark.batch, pytest.mark.xdist_group(group)) if group else ()
-        if name != "background" or not waiting:
-            found.append(pytest.param(name, marks=marks, id=name))
+        found.append(pytest.param(name, marks=marks, id=name))
     return found
 
 

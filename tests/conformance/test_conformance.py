@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from batch import wait_for
 
-from .conftest import Place, params
+from .conftest import WITH_QUEUE, Place, params
 
 
 def run(place: Place, *argv: str, options: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
@@ -133,7 +133,7 @@ def test_kill_running(place: Place) -> None:
     wait_for("no process of the job", lambda: sleepers(place) == [])
 
 
-@pytest.mark.parametrize("place", params(waiting=True), indirect=True)
+@pytest.mark.parametrize("place", params(WITH_QUEUE), indirect=True)
 def test_kill_queued(place: Place) -> None:
     with place.holding() as options:
         submit(place, "sh", "-c", ": >ran", options=options)

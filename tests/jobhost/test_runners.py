@@ -197,15 +197,33 @@ def test_commands_see_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "HOME=" in told.out
 
 
+@pytest.mark.parametrize("name", [*MODULES, "oar"])
+@pytest.mark.parametrize(
+    "out", ["error: no such thing\n", "<html>| | | |</html>\n" * 1000, "\udca1\udc00\n|\ud83d||", "<a/>", "[]", "\x00"]
+)
+def test_an_answer_that_can_not_be_understood_is_none(name: str, out: str) -> None:
+    module = MODULES.get(name) or example_for_oar()
+    assert module.parse_listing(Said(0, out, ""), ME) is None
+    assert module.parse_listing(Said(0, "", "error: nobody answers\n"), ME) is None
+
+
+def test_words_for_a_message_can_be_printed() -> None:
+    assert commands.last_words(Said(1, "", "a\x1b[31mb\udca1\x00é\n")) == "a?[31mb??é"
+
+
 def test_a_command_is_told_where_it_is_as_by_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PWD", "/elsewhere")
     told = commands.run(["env"], commands.clean((), {}), os.fsencode(tmp_path))
     assert f"PWD={tmp_path}\n" in told.out
 
 
-def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
+def example_for_oar() -> Any:
     with open(f"{examples_folder()}/runners/oar.py", encoding="utf-8") as file:
-        oar = own.load("oar", file.read())
+        return own.load("oar", file.read())
+
+
+def test_the_example_of_a_sites_own_reads_what_oar_said() -> None:
+    oar = example_for_oar()
     for case in names_of("oar"):
         heard = said("oar", case)
         if case.startswith("submit"):

@@ -34,11 +34,13 @@ def listing(ids, settings):
 
 def parse_listing(said, settings):
     """Job id -> Listed(name, word, reason); None when OAR could not be asked."""
-    if said.code != 0:
+    if said.code != 0 or (said.err and not said.out):
         return None
     try:
         entries = json.loads(said.out or "{}")
     except ValueError:
+        return None
+    if not isinstance(entries, dict):
         return None
     return {number: Listed(entry.get("name") or "", *word(entry)) for number, entry in entries.items()}
 

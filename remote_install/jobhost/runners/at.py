@@ -1,5 +1,6 @@
 """at and atd: a job is a process on this host that atd starts. Commands: at, atq, atrm (at(1); seen with 3.2.5)."""
 
+import os
 import re
 from typing import Dict, List, Mapping, Optional
 
@@ -9,10 +10,12 @@ from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
 from ..wire import Refusal
 from . import commands
 from .background import Background
+from .batch import Unsure
 from .quoting import quoted
 from .words import Job, Said
 
 KEEP: "tuple[str, ...]" = ()
+ENTRY = re.compile(r"(\d+)\t.* ([A-Za-z=]) \S+")  # a line of atq: id, time, queue, user
 
 
 class At(Background):
@@ -33,28 +36,36 @@ class At(Background):
         write(job.at, line % (quoted(job.path), quoted(wanted.tag.encode())))
         commands.keep_secrets(job, secrets)
         said = self._run(["at", "-f", "job.at", "now"], self._forward, job.path)
-        found = re.search(r"^job (\d+) at ", said.err, re.MULTILINE)
-        if not found or said.code != 0:
-            raise Refusal(7, "at: %s" % commands.last_words(said), "Is atd running there, and may you use at?")
-        return {"JOB_ID": found.group(1)}
+        number = re.search(r"^job (\d+) at ", said.err, re.MULTILINE)
+        if number and said.code == 0:
+            return {"JOB_ID": number.group(1)}
+        # One that failed may have submitted it all the same, and it may have run by now: then nobody knows its number.
+        found = self.recover(wanted.tag) or ({"JOB_ID": ""} if os.path.lexists(job.start) else None)
+        if found is not None:
+            return found
+        refusal = Unsure if commands.ended_early(said) else Refusal
+        raise refusal(7, "at: %s" % commands.last_words(said), "Is atd running there, and may you use at?")
 
     def recover(self, tag: str) -> Optional[Dict[str, str]]:
-        """A submission that was made before, found by what at was given."""
-        for number in self._waiting() or []:
-            if self._is(number, tag):
-                return {"JOB_ID": number}
-        return None
+        """A submission that was made before, found by what at was given; surplus ones are taken out of the queue."""
+        entries, _ = self._entries()  # who submits twice for want of an answer is held at the start gate
+        ours = [number for number in sorted(entries, key=int) if self._is(number, tag)]
+        for number in ours[1:]:
+            if entries[number]:
+                self._run(["atrm", number], self._forward)
+        return {"JOB_ID": ours[0]} if ours else None
 
     def ask(self, tries: List[Facts]) -> List[Answer]:
         """Those that started are processes; of the others atq tells which still wait."""
         answers = super().ask(tries)
         unstarted = [number for number, facts in enumerate(tries) if not facts.start]
-        waiting = self._waiting() if unstarted else []
+        entries, complete = self._entries() if unstarted else ({}, True)
         for number in unstarted:
-            if waiting is None:
+            if not complete:
                 answers[number] = Answer(NOT_ASKED, "atq could not be asked")
             else:
-                answers[number] = Answer(QUEUED if tries[number].submit.get("JOB_ID") in waiting else GONE)
+                waits = entries.get(tries[number].submit.get("JOB_ID", ""), False)
+                answers[number] = Answer(QUEUED if waits else GONE)
         return answers
 
     def cancel(self, tries: List[Facts]) -> None:
@@ -67,12 +78,13 @@ class At(Background):
     def job_id(self, facts: Facts) -> str:
         return facts.submit.get("JOB_ID", "")
 
-    def _waiting(self) -> Optional[List[str]]:
-        """The ids in the queue; None when it could not be asked. `=` is the queue of those that run now."""
+    def _entries(self) -> "tuple[Dict[str, bool], bool]":
+        """Job id -> does it wait? `=` is the queue of those that run now. And is that all? atq stops when a job ends
+        while it looks (seen)."""
         said = self._run(["atq"], {"LC_ALL": "C"})
-        if said.code != 0:
-            return None
-        return re.findall(r"^(\d+)\t(?!.* = )", said.out, re.MULTILINE)
+        found = [ENTRY.fullmatch(line) for line in said.out.splitlines()]
+        complete = said.code == 0 and not said.err and None not in found
+        return {entry.group(1): entry.group(2) != "=" for entry in found if entry}, complete
 
     def _is(self, number: str, tag: str) -> bool:
         said = self._run(["at", "-c", number], {"LC_ALL": "C"})

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..files import write
 from ..layout import JobDirectory
-from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
+from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts, read_link
 from ..wire import Refusal
 from . import commands
 from .quoting import quoted
@@ -59,12 +59,12 @@ class Batch:
         number = self._module.parse_submit(said)
         if number:
             return self._fields(number)
-        # A command that failed may have submitted it all the same (seen: "Socket timed out").
-        found = self.recover(wanted.tag)
+        # A command that failed may have submitted it all the same (seen: "Socket timed out"); it may even have ended.
+        found = self.recover(wanted.tag) or self._started(job)
         if found is not None:
             return found
         why = "%s: %s" % (self.name, commands.last_words(said))
-        if said.code == commands.TIMED_OUT or UNSURE.search(said.err):
+        if commands.ended_early(said) or UNSURE.search(said.err):
             raise Unsure(
                 7, why, "It may come into the queue all the same: the same command again does not start it twice."
             )
@@ -89,6 +89,10 @@ class Batch:
         alive = [number for number in ours if listed[number].word != GONE]
         chosen = (alive or ours)[:1]
         return self._fields(chosen[0]) if chosen else None
+
+    def _started(self, job: JobDirectory) -> Optional[Dict[str, str]]:
+        gate = GATE.fullmatch(read_link(job.start) or "")
+        return self._fields(gate.group(3)) if gate else None
 
     def ask(self, tries: List[Facts]) -> List[Answer]:
         """What the batch system says of each try: one query for all."""

@@ -19,7 +19,7 @@ SECONDS = 50.0  # that a command may take: a frozen controller holds its callers
 MOST, CHUNK = 64 * 1024**2, 64 * 1024  # bytes that it may print, and that are read at once
 TICK = 0.2  # seconds between two looks whether it has ended
 PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
-TIMED_OUT, NOT_FOUND = -1, -2
+TIMED_OUT, NOT_FOUND = -1001, -1002  # beside the exit codes of commands; -9 is one that was killed by signal 9
 
 
 def clean(keep: Tuple[str, ...], more: Mapping[str, str]) -> Dict[bytes, bytes]:
@@ -100,6 +100,11 @@ def _listen(process: "subprocess.Popen[bytes]", until: float) -> Tuple[str, str]
     return out, err
 
 
+def ended_early(said: Said) -> bool:
+    """Was a command killed, by whoever, so that nobody knows how much of its work it did?"""
+    return said.code < 0 and said.code != NOT_FOUND
+
+
 def keep_secrets(job: JobDirectory, secrets: Mapping[str, str]) -> None:
     """In a file that only its owner can read, and that the job removes when it starts.
 
@@ -125,4 +130,5 @@ def last_words(said: Said) -> str:
     'sbatch: error: invalid account'
     """
     lines = [line.strip() for line in (said.err or said.out).splitlines() if line.strip()]
-    return " / ".join(lines[-3:])[:1000] or "exit %d without a word" % said.code
+    text = "".join(letter if letter.isprintable() else "?" for letter in " / ".join(lines[-3:])[:1000])
+    return text or "exit %d without a word" % said.code

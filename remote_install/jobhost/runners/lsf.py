@@ -55,13 +55,13 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     >>> parse_listing(Said(0, "12|EXIT|TERM_RUNLIMIT: killed|a.tag\\n", ""), Settings("me"))
     {'12': Listed(name='a.tag', word='gone', reason='time limit')}
     """
-    rows = [line.split("|", 3) for line in said.out.splitlines() if line.count("|") >= 3]
+    rows = [line.split("|", 3) for line in said.out.splitlines() if re.match(r"\d+\|[A-Z_]+\|.*\|", line)]
     # Without a job it says so, and fails. Nothing at all, with 0, was seen when it was busy, and says nothing.
     if not rows and NONE_FOUND.search(said.err + said.out):
         return {}
     if said.code != 0 or not rows:
         return None
-    return {number.strip(): Listed(name.strip(), *_word(state.strip(), why)) for number, state, why, name in rows}
+    return {number: Listed(name.strip(), *_word(state, why)) for number, state, why, name in rows}
 
 
 def kill(ids: List[str], _settings: Settings) -> List[str]:

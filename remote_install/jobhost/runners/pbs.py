@@ -56,6 +56,8 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     ]
     if said.code not in (0, UNKNOWN, FINISHED) or any(line.strip() for line in others):
         return None
+    if said.out.strip() and "Job Id:" not in said.out:
+        return None
     found = {}
     for block in re.split(r"^Job Id:[ \t]*", said.out, flags=re.MULTILINE)[1:]:
         number, _, rest = block.partition("\n")

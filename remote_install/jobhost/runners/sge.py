@@ -43,7 +43,7 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
         return None
     try:
         root = ElementTree.fromstring(said.out)
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError):  # ValueError: what no text holds
         return None
     if root.tag != "job_info":
         return None

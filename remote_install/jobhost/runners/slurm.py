@@ -76,7 +76,7 @@ def parse_listing(said: Said, _settings: Settings) -> Optional[Dict[str, Listed]
     if said.code != 0 or "slurm_load_jobs error" in said.err:
         return None
     lines = [line for line in said.out.splitlines() if line.strip()]
-    if not all(ROW.fullmatch(line) for line in lines):
+    if not all(ROW.fullmatch(line) for line in lines) or (said.err.strip() and not lines):
         return None
     rows = [line.split("|", 3) for line in reversed(lines)]  # the first part of a heterogeneous job speaks for it
     return {number.partition("+")[0]: Listed(name, *_word(state, why)) for number, state, why, name in rows}
