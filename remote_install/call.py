@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Callable, TypeVar
 
-from remote_install import place, program
+from remote_install import mirror, place, program
 from remote_install.conversation import SILENCE, Conversation, Json, ProgramMissing
+from remote_install.rsync_only import is_mirrored
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
@@ -23,6 +25,10 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
     host can't be asked, and what the job host program itself refused as the error of its code.
     """
 
+    if is_mirrored(platform):
+        mirror.call(platform, verb, request, heard, talk, functools.partial(_on_the_mirror, platform, talk))
+        return
+
     def act(there: Conversation) -> None:
         there.say(request())
         there.say_no_more()
@@ -30,6 +36,16 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
             heard(reply)
 
     converse(platform, verb, act, talk)
+
+
+def _on_the_mirror(platform: Platform, talk: Talk, verb: str, fields: Json, heard: Callable[[Json], None]) -> None:
+    def act(there: Conversation) -> None:
+        there.say(fields)
+        there.say_no_more()
+        for reply in there.replies():
+            heard(reply)
+
+    _converse_here(platform, verb, act, talk)
 
 
 def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
@@ -68,7 +84,7 @@ def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T]
 
 def calling(platform: Platform, verb: str, talk: Talk) -> Command:
     """The command of a call."""
-    if place.is_here(platform, talk):
+    if place.is_here(platform, talk) or is_mirrored(platform):
         return place.verb(verb)
     host = platform.hosts[0]
     return Command(ssh.command_line(platform, host, program.words(platform, host, verb, talk)), stdin=None)

@@ -10,6 +10,8 @@ from typing import Any, Callable
 from remote_install import elsewhere, place, plan
 from remote_install.call import call
 from remote_install.program import past_noise
+from remote_install.rsync_only import is_mirrored
+from remote_install.rsync_only import run_dir as rsync_only_dir
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_yaml import inside
 from remote_install.talk import Talk
@@ -66,7 +68,9 @@ def fetch(
     Raises HostError or TransferError.
     """
     known = Place(run_dir) if run_dir and not platform.symlink_dirs else None
-    if place.known_shared(run, platform, talk) is None:
+    if is_mirrored(platform):
+        known = Place(rsync_only_dir(run.run_id, platform))
+    elif place.known_shared(run, platform, talk) is None:
         known = known or hello(run, platform, talk)
     if known is None or place.known_shared(run, platform, talk) is not None:
         return Changes(0, 0)  # what the jobs wrote is here

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import elsewhere, place, plan, source
+from remote_install import elsewhere, place, plan, rsync_only, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -74,6 +74,8 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
 
 
 def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
+    if rsync_only.is_mirrored(platform):
+        return rsync_only.install(run, platform, talk, adopt)
     if place.is_here(platform, talk) and not run.settings.install_command:
         return Changes(0, 0), 0, run.path  # jobs run in the run directory itself
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)

@@ -10,13 +10,14 @@ from typing import Any
 
 from remote_install.jobhost import sharing
 from remote_install.jobhost.runners import slurm
+from remote_install.rsync_only import is_mirrored, run_dir
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command
 from transfer.errors import ConfigError
 from transfer.platforms import Platform
 
-SSH, SHARED, LOCAL = "ssh", "shared filesystem", "local"
+SSH, SHARED, LOCAL, RSYNC_ONLY = "ssh", "shared filesystem", "local", "rsync-only"
 OF_PROCESSES = ("background", "at")  # their jobs are processes of the job host itself
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "here.py")
 
@@ -50,6 +51,8 @@ def mode(platform: Platform, talk: Talk) -> str:
     """How an install reaches the platform, as far as is known: a word of `install --json`."""
     if platform.local:
         return LOCAL
+    if is_mirrored(platform):
+        return RSYNC_ONLY
     return SHARED if is_here(platform, talk) or platform.name in talk.learnt.shared else SSH
 
 
@@ -64,7 +67,9 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
     writes: may that leave traces here? A run directory without a uuid was never used, so that nobody need look for it.
     """
     fields: dict[str, Any] = {"run_root": platform.run_root, "run": run.run_id}
-    if platform.access == "ssh" and run.known_uuid() is not None:
+    if is_mirrored(platform):
+        fields["mirror"] = {"here": run.path, "there": run_dir(run.run_id, platform)}
+    elif run.known_uuid() is not None:
         fields["seen"] = {
             **({"token": run.token} if writes else {"file": run.uuid_file()}),
             "paths": list(dict.fromkeys((run.path, os.path.realpath(run.path)))),
@@ -76,8 +81,8 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
 
 def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
     """Keep in mind what the job host says of its place. Raises ConfigError for a contradiction."""
-    run_dir = reply.get("run_dir")
-    if talk.learnt.here.get(platform.name) or platform.local or not isinstance(run_dir, str):
+    path = reply.get("run_dir")
+    if talk.learnt.here.get(platform.name) or platform.local or not isinstance(path, str):
         return
     if reply.get("shared") is not True:
         if platform.submit_from == "here":
@@ -87,7 +92,7 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
                 "Only where the filesystem is shared can the job runner here start jobs in it.",
             )
         return
-    talk.learnt.shared[platform.name] = run_dir
+    talk.learnt.shared[platform.name] = path
     seen = reply.get("runner_seen") is True and platform.submit_from == "auto"
     talk.learnt.here[platform.name] = seen or platform.submit_from == "here"
 

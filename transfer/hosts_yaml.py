@@ -156,7 +156,7 @@ _PLATFORM = {
     "run_root": Key("home of run directories there", pattern=_NO_CONTROL, wanted="a path"),
     "job_runner": Key("what starts a job", Kind.NAME_OR_TABLE, keys=_JOB_RUNNER, refuse=_refuse_job_runner),
     "filesystem": Key("is it the one here?", choices=("auto", "shared", "separate")),
-    "access": Key("what ssh may do there", choices=("ssh", "rsync-only"), refuse=_only_yet("ssh")),
+    "access": Key("what ssh may do there", choices=("ssh", "rsync-only")),
     "submit_from": Key("where the job runner is called", choices=("auto", "host", "here")),
     "python": Key(
         "python on the job host",

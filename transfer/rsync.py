@@ -22,7 +22,8 @@ from transfer.platforms import Platform
 # -s: every name goes over the connection, none through a shell there. Not -a: owners and groups are not ours to
 # set, -p breaks setgid group directories; -E keeps the executable bit (measured).
 # --modify-window=-1: the quick check compares whole seconds otherwise and misses changes (measured).
-ALWAYS = ("-s", "-rltE", "--modify-window=-1", "--timeout=60", "--out-format=%i %b %n")
+WINDOW = "--modify-window=-1"
+ALWAYS = ("-s", "-rltE", WINDOW, "--timeout=60", "--out-format=%i %b %n")
 
 
 QUIET = os.path.abspath(quiet.__file__)
@@ -53,7 +54,7 @@ def push(
 
     cwd: what a relative source starts from; so a run directory's own path may be any bytes.
     """
-    return _command(platform, options, (*map(_local, sources), _there(platform, host, target)), cwd=cwd)
+    return _command(platform, options, (*map(_local, sources), _there(platform, host, target)), b"", cwd, pushes=True)
 
 
 def pull(
@@ -87,7 +88,9 @@ def push_names(
     cwd: str | None = None,
 ) -> Command:
     """Just the `names` below `source` here, to the path `target` on `host`. The names go on stdin."""
-    return _command(platform, (*NAMED, *options), (source, _there(platform, host, target)), _listing(names), cwd)
+    return _command(
+        platform, (*NAMED, *options), (source, _there(platform, host, target)), _listing(names), cwd, pushes=True
+    )
 
 
 def pull_names(
@@ -127,9 +130,13 @@ def _command(
     ends: tuple[str, ...],
     stdin: bytes = b"",
     cwd: str | None = None,
+    pushes: bool = False,
 ) -> Command:
     rsh = () if platform.local else ("-e", " ".join(quoted(word) for word in ssh.connection(platform)))
-    argv = (*platform.rsync.command, *ALWAYS, *options, *platform.rsync.options, *rsh, "--", *ends)
+    always = ALWAYS
+    if platform.access == "rsync-only":  # rrsync refuses both (measured); a pull does not tell it the second
+        always = tuple(option for option in ALWAYS if option != "-s" and not (pushes and option == WINDOW))
+    argv = (*platform.rsync.command, *always, *options, *platform.rsync.options, *rsh, "--", *ends)
     return Command(argv, stdin, cwd)
 
 
@@ -159,7 +166,21 @@ def quoted(word: str) -> str:
 
 
 def _there(platform: Platform, host: str, path: str) -> str:
-    return path if platform.local else f"{_bracketed(host)}:{path}"
+    """A path there. A key that a forced command limits to rsync starts in rsync.root, and all paths are below it.
+
+    Raises ConfigError for one that is not.
+    """
+    if platform.local:
+        return path
+    if platform.access == "rsync-only" and platform.rsync.root:
+        below = os.path.relpath(path, platform.rsync.root)
+        if below.startswith(".."):
+            raise ConfigError(
+                f"platform {platform.name}: {path} is not below rsync.root, {platform.rsync.root}",
+                "Set run_root to a real path below it.",
+            )
+        path = below + ("/" if path.endswith("/") else "")
+    return f"{_bracketed(host)}:{path}"
 
 
 def _bracketed(host: str) -> str:

@@ -12,6 +12,7 @@ from remote_install import contact, jobs, record
 from remote_install.cli.output import Output
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobs import Asked
+from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import RunDirectory, open_run
 from remote_install.run_yaml import JobSettings
 from remote_install.wanted import Wanted, from_settings, secrets
@@ -63,6 +64,7 @@ class Context:
         found = self._wanted()
         for platform in (platform for job in found for platform in job.candidates):
             secrets(platform, os.environ)
+            check_jobs(platform)
         return found
 
     def _wanted(self) -> list[Wanted]:

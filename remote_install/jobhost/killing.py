@@ -20,13 +20,17 @@ NOT_STARTED = "killed before it started"
 
 
 def kill(
-    jobs: List[JobDirectory], looker: Looker, grace: float, missed_for: Optional[Dict[bytes, float]] = None
+    jobs: List[JobDirectory],
+    looker: Looker,
+    grace: float,
+    missed_for: Optional[Dict[bytes, float]] = None,
+    records: bool = True,
 ) -> List[Union[Look, Refusal]]:
     """End jobs, and tell how each is then; a Refusal where nobody here can tell whether it lives.
 
     A process is signalled only if it belongs to the session of the job wrapper, whose process id, start time, boot and
     pid namespace match the record; an entry of a batch system is ended only if its name is ours. missed_for: see
-    Looker.look.
+    Looker.look. records: are the exit records of those that left none to be written? Not where the files are a mirror.
     """
     looker.prepare(jobs)
     seen = {job.path: _look(looker, job, (missed_for or {}).get(job.path, 0.0)) for job in jobs}
@@ -37,11 +41,13 @@ def kill(
     waiting = _take_gates(live, refused)
     cancelled = _cancel(looker, live, refused)
     _end_processes([look for look in live if look not in cancelled], grace)
-    for look in waiting:
-        if status.read(look.job).exit_code is None and not _members_of(look):
-            _record(look.job, signal.SIGTERM)
-    for job in _await_batch([look.job for look in cancelled], looker):
-        _record(job, signal.SIGKILL)
+    left_none = _await_batch([look.job for look in cancelled], looker)
+    if records:
+        for look in waiting:
+            if status.read(look.job).exit_code is None and not _members_of(look):
+                _record(look.job, signal.SIGTERM)
+        for job in left_none:
+            _record(job, signal.SIGKILL)
     looker.forget()
     return [refused.get(job.path) or _look(looker, job) for job in jobs]
 

@@ -24,10 +24,15 @@ def run_directory(request: Json, client: Client) -> bytes:
 def find(request: Json, client: Client) -> Tuple[bytes, bool]:
     """The same, and: is it the very one of who asks? That is said, unless it does not matter.
 
+    `mirror` of the request: the run directory lies on a host that admits only rsync. here: where it lies for who asks,
+    with what jobs have written there; there: where it lies for the jobs.
+
     `seen` of the request: token, a name that no other file has, or file, the marks of its uuid's file; paths, where the
     run directory lies for who asks; filesystem, what is configured; cluster, of Slurm there.
     """
     at_root = layout.run_directory(text(request, "run_root"), text(request, "run"))
+    if isinstance(request.get("mirror"), dict):
+        return to_bytes(text(request["mirror"], "here")), True
     seen = request.get("seen")
     if not isinstance(seen, dict):
         return at_root, False

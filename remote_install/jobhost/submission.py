@@ -4,7 +4,7 @@ import contextlib
 import os
 import pkgutil
 import time
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from . import layout, status
 from .files import open_regular, write
@@ -13,7 +13,7 @@ from .runners.batch import Unsure
 from .runners.quoting import quoted
 from .runners.words import Job
 from .tries import Look, Looker, claim, find
-from .wire import Json, Refusal, number, strings, text, to_bytes
+from .wire import Json, Refusal, number, strings, text, to_bytes, to_text
 
 MAX_SCRIPT = 16 * 1024 * 1024
 
@@ -110,7 +110,8 @@ def _start(request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapp
     except Refusal as refusal:
         _write_down(job, runner, tag, {"SUBMIT_FAILED": " ".join(refusal.message.split())})
         raise
-    _write_down(job, runner, tag, fields)
+    if fields is not None:
+        _write_down(job, runner, tag, fields)
 
 
 def _write_down(job: JobDirectory, runner: Any, tag: str, fields: Dict[str, str]) -> None:
@@ -121,15 +122,23 @@ def _write_down(job: JobDirectory, runner: Any, tag: str, fields: Dict[str, str]
 
 def _submit(
     request: Json, run_dir: bytes, wanted: Json, job: JobDirectory, wrapper: bytes, runner: Any, tag: str
-) -> Dict[str, str]:
+) -> Optional[Dict[str, str]]:
     limit, secrets = number(wanted, "time_limit") or 0, _secrets(request)
     kept_here = limit if runner.limit_here else 0
     if kept_here:
         write(job.limit, _text("limit.sh"))
     _write_message_program(run_dir)
-    about = Script(request["run"], run_dir, text(wanted, "job"), job, strings(wanted, "argv"), kept_here, runner.gate)
+    mirror = request.get("mirror")
+    far = to_bytes(text(mirror, "there")) if isinstance(mirror, dict) else None
+    its = job if far is None else layout.job_directory(far, text(wanted, "job"), job.number)
+    name, argv = text(wanted, "job"), strings(wanted, "argv")
+    about = Script(request["run"], far or run_dir, name, its, argv, kept_here, runner.gate)
     write(job.script, script(about, wrapper))
-    return dict(runner.submit(job, Job(tag, limit, _directives(wanted)), secrets))
+    wanted_job = Job(tag, limit, _directives(wanted), "" if far is None else to_text(its.path))
+    if request.get("stage") is True:  # its files have to be elsewhere before it may start
+        runner.stage(job, wanted_job, secrets)
+        return None
+    return dict(runner.submit(job, wanted_job, secrets))
 
 
 def _directives(wanted: Json) -> Dict[str, str]:

@@ -82,8 +82,9 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
         raise Refusal(2, "grace of the request is not in order")
     with client.heartbeat():
         found = _found(request, run_dir, client)
+        records = "mirror" not in request
         missed = {job.path: _missed_for(wanted) for _, job, wanted in found}
-        for (name, _, _), told in zip(found, kill_jobs([job for _, job, _ in found], looker, grace, missed)):
+        for (name, _, _), told in zip(found, kill_jobs([job for _, job, _ in found], looker, grace, missed, records)):
             with _own_trouble(client, name):
                 if isinstance(told, Refusal):
                     raise told

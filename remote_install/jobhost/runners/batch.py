@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 from ..files import write
 from ..layout import JobDirectory
 from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts, read_link
-from ..wire import Refusal
+from ..wire import Refusal, to_bytes
 from . import commands
 from .quoting import quoted
 from .words import Job, Listed, Said, Settings
@@ -49,12 +49,7 @@ class Batch:
 
     def submit(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> Dict[str, str]:
         """What is to be written down of the submission. Raises Refusal (7) when there is none."""
-        forbidden = [name for name in wanted.directives if self._forbids(name)]
-        if forbidden:
-            raise Refusal(7, "the directive %s can't be used here" % forbidden[0], "It would make it another job.")
-        # Not the job script itself: batch systems look for directives in all of it, also in the user's words (seen).
-        write(job.batch, b"#!/bin/sh\ncd %s && exec /bin/sh ./job\n" % quoted(job.path), mode=0o777)
-        commands.keep_secrets(job, secrets)
+        self.stage(job, wanted, secrets)
         said = self._run(self._module.submit(wanted, self._settings), self._forward, job.path)
         number = self._module.parse_submit(said)
         if number:
@@ -69,6 +64,16 @@ class Batch:
                 7, why, "It may come into the queue all the same: the same command again does not start it twice."
             )
         raise Refusal(7, why, "The words are the job runner's own.")
+
+    def stage(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> None:
+        """Write all files that the job needs. Raises Refusal (7) for a directive that can't be used."""
+        forbidden = [name for name in wanted.directives if self._forbids(name)]
+        if forbidden:
+            raise Refusal(7, "the directive %s can't be used here" % forbidden[0], "It would make it another job.")
+        # Not the job script itself: batch systems look for directives in all of it, also in the user's words (seen).
+        folder = quoted(to_bytes(wanted.folder) or job.path)
+        write(job.batch, b"#!/bin/sh\ncd %s && exec /bin/sh ./job\n" % folder, mode=0o777)
+        commands.keep_secrets(job, secrets)
 
     def _forbids(self, name: str) -> bool:
         """Also cut short, as getopt_long(3) takes long options, and with its value in the same word."""

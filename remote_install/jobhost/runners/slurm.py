@@ -44,6 +44,8 @@ def submit(job: Job, settings: Settings) -> List[str]:
     argv = ["sbatch", "--parsable", "--no-requeue", "--output=job.log", "--open-mode=append", "--export=ALL"]
     if job.time_limit:
         argv.append("--time=" + clock(job.time_limit))
+    if job.folder:
+        argv.append("--chdir=" + job.folder)
     own = {name: value for name, value in job.directives.items() if name != PARTS}
     argv += [*options(own), "--job-name=" + job.tag, *_cluster(settings)]
     if PARTS in job.directives:

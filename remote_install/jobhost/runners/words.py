@@ -11,12 +11,13 @@ class Job(NamedTuple):
     """A job as a runner's `submit` sees it. Its folder is the current one, its script is `job.batch`.
 
     tag: its name in the job runner. time_limit: seconds, 0 for none. directives: the platform's and the job's, name ->
-    value ("" for none).
+    value ("" for none). folder: its folder where it runs, if that is not seen from here; else "".
     """
 
     tag: str
     time_limit: int
     directives: Dict[str, str]
+    folder: str = ""
 
 
 class Settings(NamedTuple):

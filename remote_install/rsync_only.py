@@ -1,0 +1,229 @@
+"""Job hosts that admit nothing but rsync: how an install is done there, and where things lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from remote_install import source
+from remote_install.jobhost import manifest
+from remote_install.run_directory import RunDirectory, write_through
+from remote_install.source import Content
+from remote_install.talk import Talk
+from transfer import rsync
+from transfer.command import Command
+from transfer.errors import ConfigError, RefusedBySite, TransferInterrupted, WouldDoHarm
+from transfer.platforms import Platform
+from transfer.rsync import Changes
+from transfer.sync import transfer
+
+OURS = b".remote-install"
+UUID, MANIFEST, MARK = (OURS + b"/" + name for name in (b"uuid", b"manifest", b"unfinished"))
+# rrsync lets one process at a time into a folder: the next one waits, this many seconds at most.
+QUEUE, STEP = 120.0, 0.5
+
+
+def is_mirrored(platform: Platform) -> bool:
+    """Is rsync all that the hosts of `platform` admit?"""
+    return platform.access == "rsync-only"
+
+
+def run_dir(run_id: str, platform: Platform) -> str:
+    """The real path of a run directory there. Raises ConfigError when it can't be told without asking."""
+    root = os.path.normpath(platform.run_root)
+    if not root.startswith("/") or "$" in root:
+        raise ConfigError(
+            f"platform {platform.name}: access: rsync-only is configured, but run_root {platform.run_root} is no "
+            "absolute path",
+            "Nobody there can be asked where it is: write it out.",
+        )
+    return f"{root}/{run_id}"
+
+
+def check_jobs(platform: Platform) -> None:
+    """Raises RefusedBySite, before anything is sent, when no job can be started on `platform` from here."""
+    if not is_mirrored(platform):
+        return
+    runner = platform.job_runner
+    if runner.name != "slurm" or not runner.cluster or platform.submit_from == "host" or not shutil.which("sbatch"):
+        raise RefusedBySite(
+            f"platform {platform.name} admits only rsync, and no job runner here starts its jobs",
+            "Name its Slurm cluster, job_runner: {name: slurm, cluster: NAME}, where this machine has the commands of "
+            "Slurm; or have the site allow `python3 -I .remote-install/jobhost-*.pyz VERB` for your key.",
+        )
+
+
+def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
+    """Bring the target to what the run directory holds: what was sent, how many names were deleted, the path there.
+
+    rsync compares by content. Raises HostError, TransferError, WouldDoHarm for another run's directory, RefusedBySite
+    for what only a program there could do.
+    """
+    there = run_dir(run.run_id, platform)
+    if run.settings.install_command or platform.symlink_dirs:
+        what = "install.command of run.yaml" if run.settings.install_command else "symlink_dirs"
+        raise RefusedBySite(f"platform {platform.name} admits only rsync: {what} can't be done there", "Leave it out.")
+    content = source.scan(run, platform.rsync.command, talk.command)
+    uuid = run.uuid()
+    source.remember(run, content)
+    before = state(run.run_id, platform, talk)
+    _check_owner(before, uuid, there, adopt, platform)
+    names = tuple(content.entries)
+    if before.get("whole") and before["entries"] == content.entries:
+        return _send(run, platform, there, names, talk), 0, there
+    _write(run, platform, content, before["entries"], talk)
+    changes = _send(run, platform, there, names, talk)
+    gone = tuple(path for path, entry in before["entries"].items() if entry.kind != manifest.FOLDER)
+    gone = tuple(path for path in gone if path not in content.entries and _has_folder(path, content))
+    if gone:
+        _delete(platform, there, gone, talk)
+    _write(run, platform, content, None, talk)
+    _delete(platform, there, (MARK,), talk)
+    return changes, len(gone), there
+
+
+def state(run_id: str, platform: Platform, talk: Talk) -> dict[str, Any]:
+    """What is known there of the run directory: uuid, origin, entries, and is it whole? Empty where nothing is."""
+    names = tuple(_below_root(run_id, platform) + b"/" + name for name in (UUID, MANIFEST, MARK))
+    with tempfile.TemporaryDirectory() as folder:
+        _run(
+            platform, rsync.pull_names(platform, platform.hosts[0], _root(platform), "./", names, IGNORE, folder), talk
+        )
+        uuid, whole, mark = (_load(os.path.join(os.fsencode(folder), name)) for name in names)
+    entries: manifest.Entries = {}
+    for found in (whole, mark):
+        entries.update(_entries(found))
+    return {**uuid, "entries": entries, "whole": bool(whole) and not mark}
+
+
+IGNORE = ("--ignore-missing-args",)
+
+
+def _has_folder(path: bytes, content: Content) -> bool:
+    """Was no folder above it replaced by a file or link? Then it has gone with that."""
+    parts = path.split(b"/")
+    above = (content.entries.get(b"/".join(parts[:count])) for count in range(1, len(parts)))
+    return all(entry is None or entry.kind == manifest.FOLDER for entry in above)
+
+
+def queued(act: Callable[[], Changes]) -> Changes:
+    """`act`, again and again while another rsync is in the folder there."""
+    until = time.monotonic() + QUEUE
+    while True:
+        try:
+            return act()
+        except TransferInterrupted as error:
+            if "Another instance" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(STEP * (0.5 + random.random()))
+
+
+def _root(platform: Platform) -> str:
+    return platform.rsync.root or "/"
+
+
+def _check_owner(before: dict[str, Any], uuid: str, there: str, adopt: bool, platform: Platform) -> None:
+    if before.get("uuid", uuid) != uuid and not adopt:
+        raise WouldDoHarm(
+            f"{platform.hosts[0]}: {there} holds another run directory under this run id, installed from "
+            f"{before.get('origin', 'elsewhere')}",
+            "Give this run an id of its own with --run-id, or take the place over with --adopt.",
+            platform.hosts[0],
+        )
+
+
+def _send(run: RunDirectory, platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> Changes:
+    """By content, and each file in its place when all have arrived."""
+    options = ("-c", "--delay-updates")
+    return _run(platform, rsync.push_names(platform, platform.hosts[0], "./", there, names, options, run.path), talk)
+
+
+def _delete(platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> None:
+    """Just these names are removed there. What no pattern includes is excluded, and what is excluded is not deleted
+    (rsync(1), --delete). Not by --delete-missing-args: the rsync of Debian 12 breaks off at that (measured)."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as patterns:
+        for name in names:  # their own folders must be there, or would go too
+            os.makedirs(os.path.join(os.fsencode(folder), os.path.dirname(name)), exist_ok=True)
+        patterns.write(b"".join(pattern + b"\0" for pattern in _patterns(names)))
+        patterns.flush()
+        options = ("--delete", "--from0", f"--include-from={patterns.name}", "--exclude=*")
+        _run(platform, rsync.push(platform, platform.hosts[0], ("./",), f"{there}/", options, folder), talk)
+
+
+def _patterns(names: tuple[bytes, ...]) -> list[bytes]:
+    """What matches these names, and the folders on the way to them.
+
+    >>> _patterns((b"a/b", b"x[1]"))
+    [b'/a/', b'/a/b', b'/x\\\\[1]']
+    """
+    found: dict[bytes, None] = {}
+    for name in names:
+        parts = name.split(b"/")
+        for count in range(1, len(parts)):
+            found[b"/" + b"/".join(parts[:count]) + b"/"] = None
+        found[b"/" + name] = None
+    return [_literal(pattern) for pattern in found]
+
+
+def _literal(pattern: bytes) -> bytes:
+    """A backslash counts as an escape only in a pattern that has one of *?[ (rsync(1), PATTERN MATCHING RULES)."""
+    return re.sub(rb"([*?\[\\])", rb"\\\1", pattern) if re.search(rb"[*?\[]", pattern) else pattern
+
+
+def _write(
+    run: RunDirectory,
+    platform: Platform,
+    content: Content,
+    before: manifest.Entries | None,
+    talk: Talk,
+) -> None:
+    """before: what was there: the install is marked as unfinished. None: it is whole."""
+    entries = content.entries if before is None else {**before, **content.entries}
+    fields = {"entries": manifest.pack(entries), "cache": [], "built": "", "altered": []}
+    owner = {"uuid": run.uuid(), "origin": f"{os.uname().nodename}:{run.path}"}
+    files = {OURS + b"/.gitignore": b"*\n", UUID: _dump(owner), MARK if before is not None else MANIFEST: _dump(fields)}
+    below = _below_root(run.run_id, platform)
+    names = tuple(below + b"/" + name for name in files)
+    with tempfile.TemporaryDirectory() as folder:
+        # From the root on, so that rsync makes the folders on the way: the one of Debian 11 has no --mkpath.
+        os.makedirs(os.path.join(os.fsencode(folder), below, OURS))
+        for name, data in zip(names, files.values()):
+            write_through(os.path.join(folder, os.fsdecode(name)), data, durable=False)
+        _run(
+            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, ("-c",), folder), talk
+        )
+
+
+def _below_root(run_id: str, platform: Platform) -> bytes:
+    return os.fsencode(os.path.relpath(run_dir(run_id, platform), _root(platform)))
+
+
+def _run(platform: Platform, command: Command, talk: Talk) -> Changes:
+    return queued(lambda: transfer(platform, platform.hosts[0], command, talk.tell, talk.command))
+
+
+def _dump(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields).encode("ascii")
+
+
+def _load(path: bytes) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            fields = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _entries(fields: dict[str, Any]) -> manifest.Entries:
+    try:
+        return manifest.unpack(fields.get("entries", []))
+    except (TypeError, ValueError):
+        return {}
