@@ -55,16 +55,7 @@ class Bundle:
         >>> Bundle(b"x").sender("caf\u00e9").isascii()
         True
         """
-        return self._from_memory(SENDER, f'data, "{FOLDER}", "{self.name}", {run_root!a}')
-
-    def looker(self, identity: str) -> bytes:
-        """A program in ASCII that tells whether a process lives where it runs: see jobhost/presence.py."""
-        return self._from_memory(LOOKER, ascii(identity))
-
-    def _from_memory(self, modules: tuple[str, ...], arguments: str) -> bytes:
-        data = base64.b64encode(self.data).decode("ascii")
-        program = FROM_MEMORY.format(data=data, package=PACKAGE, modules=modules, arguments=arguments)
-        return program.encode("ascii")
+        return _from_memory(self.data, SENDER, f'data, "{FOLDER}", "{self.name}", {run_root!a}')
 
 
 @functools.lru_cache(maxsize=1)
@@ -74,12 +65,27 @@ def build() -> Bundle:
     >>> build().name == build().name
     True
     """
+    return Bundle(_archive({"__main__.py": START.encode(), **_sources()}))
+
+
+def looker(identity: str) -> bytes:
+    """A program in ASCII that tells whether a process lives where it runs: see jobhost/presence.py."""
+    sources = _sources()
+    needed = {f"{PACKAGE}/{name}.py": sources[f"{PACKAGE}/{name}.py"] for name in LOOKER}
+    return _from_memory(_archive(needed), LOOKER, ascii(identity))
+
+
+def _from_memory(data: bytes, modules: tuple[str, ...], arguments: str) -> bytes:
+    encoded = base64.b64encode(data).decode("ascii")
+    return FROM_MEMORY.format(data=encoded, package=PACKAGE, modules=modules, arguments=arguments).encode("ascii")
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, "__main__.py", START.encode())
-        for name, data in sorted(_sources().items()):
-            _add(archive, f"{PACKAGE}/{name}", data)
-    return Bundle(buffer.getvalue())
+        for name, data in sorted(files.items()):
+            _add(archive, name, data)
+    return buffer.getvalue()
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -97,5 +103,5 @@ def _sources() -> dict[str, bytes]:
             if name.endswith((".py", ".sh")):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as file:
-                    found[os.path.relpath(path, root)] = file.read()
+                    found[f"{PACKAGE}/{os.path.relpath(path, root)}"] = file.read()
     return found

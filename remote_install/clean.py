@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from remote_install import jobs, plan, report
+from remote_install import jobs, place, plan, report
 from remote_install.call import ask_if_there, converse
 from remote_install.conversation import Conversation, Json
 from remote_install.jobs import Asked
@@ -33,6 +33,7 @@ class Cleaned:
     left: tuple[tuple[str, str], ...] = ()
     alive: tuple[str, ...] = ()
     dry_run: bool = False
+    mode: str = place.SSH
     error: RemoteInstallError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -41,6 +42,7 @@ class Cleaned:
             "install_target": self.platform.install_target,
             "platform": self.platform.name,
             "host": self.platform.hosts[0],
+            "mode": self.mode,
             "run_dir": self.run_dir,
             "removed": self.removed and not self.dry_run,
             "files_removed": 0 if self.dry_run else self.files,
@@ -75,13 +77,14 @@ def clean(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, t
         return Cleaned(platform, time.monotonic() - began, dry_run=how.dry_run, error=error)
     if found is None:
         talk.tell(f"{platform.hosts[0]}: our program is not there, and a dry run does not send it: it can't be asked")
-    return Cleaned(platform, time.monotonic() - began, dry_run=how.dry_run, **(found or {}))
+    fields = {"dry_run": how.dry_run, "mode": place.mode(platform, talk), **(found or {})}
+    return Cleaned(platform, time.monotonic() - began, **fields)
 
 
 def _talk(there: Conversation, run: RunDirectory, platform: Platform, asked: list[Asked], how: How) -> dict[str, Any]:
     wanted = [one.as_request(run) for one in asked]
     more = {"uuid": run.known_uuid(), "force": how.force, "dry_run": how.dry_run, "jobs": wanted}
-    there.say({**jobs.where(run, platform, writes=False), **more})
+    there.say({**jobs.where(run, platform, not how.dry_run), **more})
     by_name = {one.job: one for one in asked}
     told: list[tuple[Report, Asked]] = []
     while True:

@@ -210,7 +210,7 @@ def _find_there(driver: Driver, path: str, reach: Reach, talk: Talk) -> Finding:
 
 def _ask(platform: Platform, host: str, process: Identity, talk: Talk) -> tuple[bool | None, str]:
     words = ssh.command_line(platform, host, (platform.python, "-I", "-"))
-    command = Command(words, bundle.build().looker("process {} {} {} {} {}".format(*process)))
+    command = Command(words, bundle.looker("process {} {} {} {} {}".format(*process)))
     talk.command(str(command))
     with execute.stream(command, SILENCE) as running:
         there = Conversation(running, host, "the look at a driver")

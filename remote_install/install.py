@@ -76,7 +76,7 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
 def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
     if rsync_only.is_mirrored(platform):
         return rsync_only.install(run, platform, talk, adopt)
-    if place.is_here(platform, talk) and not run.settings.install_command:
+    if place.is_here(platform, talk) and not run.settings.install_command and not platform.symlink_dirs:
         return Changes(0, 0), 0, run.path  # jobs run in the run directory itself
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
 

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 
-from remote_install.jobhost import manifest
+from remote_install.jobhost import links, manifest
 from remote_install.jobhost.files import now_ns
 from remote_install.run_directory import JOBS, RunDirectory, replace
 from remote_install.run_yaml import OURS
@@ -32,11 +32,12 @@ class Content:
 def scan(run: RunDirectory, rsync_command: tuple[str, ...], say_command: Tell) -> Content:
     """Look at the run directory. Raises OSError when a file can't be read; ConfigError, TransferError: see _remaining.
 
-    Left out: .git, at the top what jobs left here, what is ours, and what was fetched, for results are not sent back;
+    Left out: .git, at the top what jobs left here, what is ours, what was fetched, for results are not sent back,
     and what install.exclude of run.yaml matches. rsync_command: the program that knows what it matches.
     """
     listing = manifest.Listing(manifest.unpack_cache(_kept(run)), now_ns())
     top = {os.fsencode(name) for name in (JOBS, OURS, *(path.strip("/") for path in run.results()))}
+    top |= set(links.Links(os.fsencode(run.path)).in_place())  # of an install in place: they lead elsewhere
     remaining = _remaining(run, rsync_command, say_command) if run.settings.exclude else None
 
     def excluded(path: bytes, _is_folder: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remote_install import jobs, record
+from remote_install import jobs, place, record
 from remote_install.call import calling
 from remote_install.clean import Cleaned, How, clean
 from remote_install.cli.context import Context
@@ -74,7 +74,8 @@ def _show(context: Context, one: Cleaned) -> None:
         out.result(f"{one.run_dir} is not on {where}: nothing to remove")
         return
     word = "would remove" if one.dry_run else "removed"
-    out.result(f"{word} {one.run_dir} on {where}: {count(one.files, 'file')}")
+    what = one.run_dir if one.mode == place.SSH else f"what we made in {one.run_dir}"
+    out.result(f"{word} {what} on {where}: {count(one.files, 'file')}")
     for folder in one.folders:
         out.result(f"  with {folder}")
     for path, why in one.left:

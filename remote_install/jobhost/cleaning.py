@@ -6,12 +6,13 @@ on no job can be submitted; whoever is interrupted after that and asks again goe
 
 import os
 import secrets
-from typing import Callable, List, Tuple
+from typing import Callable, Iterable, List, Tuple
 
 from . import layout, links, status
 from .layout import JobDirectory
 from .links import Links
 from .removal import Removal
+from .sharing import find
 from .target import GOING, LOOKING, OURS, Target
 from .tries import Looker, as_json
 from .unlinking import remove_elsewhere
@@ -25,39 +26,41 @@ Asked = Callable[[bytes], List[Tuple[str, JobDirectory, Json]]]
 def clean(request: Json, client: Client, looker: Looker, asked: Asked) -> None:
     """Remove a run directory. asked: the tries in it that the client wants to be told about before.
 
-    Raises Refusal: 9 for another run's and for live jobs (not with `force`), 5 when something could not be removed.
+    Where it is the very one of the client only what we made in it goes. Raises Refusal: 9 for another run's and for
+    live jobs (not with `force`), 5 when something could not be removed.
     """
-    run, run_root = text(request, "run"), text(request, "run_root")
-    run_dir = layout.run_directory(run_root, run)
+    run_dir, shared = find(request, client)
     if not os.path.lexists(run_dir):
         client.say("absent", run_dir=to_text(run_dir))
         return
     target = Target(run_dir)
-    with client.heartbeat(), _way(layout.run_root(run_root), run, run_dir) as way:
-        if _is_emptied(way):
+    with client.heartbeat(), _way(request, run_dir, shared) as way:
+        if not shared and _is_emptied(way):
             client.say("cleaned", run_dir=to_text(run_dir), files=0, left=[])
             return
-        uuid = _owner(target, request)
+        uuid = str(request.get("uuid")) if shared else _owner(target, request)
         folders = [to_text(link.target) for link in Links(run_dir).known.values()]
         if request.get("dry_run") is True:
             _look(target, request, client, looker, asked)
-            _tell(target, client, "would", folders, _remove_all(target, way, Removal(os.geteuid(), uuid, dry=True)))
+            removal = _remove_all(target, way, Removal(os.geteuid(), uuid, dry=True), shared)
+            _tell(target, client, "would", folders, removal)
             return
         with target.locked() as held:
             if not held:
                 raise Refusal(9, "an install is at work in %s" % to_text(run_dir), "Wait for its end, and try again.")
             _close(target, request, client, looker, asked)
-            removal = _remove_all(target, way, Removal(target.close(GOING), uuid))
+            removal = _remove_all(target, way, Removal(target.close(GOING), uuid), shared)
             _check(target, removal)
             _remove_ours(way)
             way.prune()
         _tell(target, client, "cleaned", folders, removal)
 
 
-def _way(run_root: bytes, run: str, run_dir: bytes) -> Way:
-    root = open_folder(run_root)
+def _way(request: Json, run_dir: bytes, shared: bool) -> Way:
+    """Down to the run directory from the run root; the very one of the client stays, and is where it says it is."""
+    start = open_folder(run_dir if shared else layout.run_root(text(request, "run_root")))
     try:
-        return Way(root, to_bytes(run).split(b"/"))
+        return Way(start, [] if shared else to_bytes(text(request, "run")).split(b"/"))
     except NotADirectoryError:
         raise Refusal(
             9,
@@ -65,7 +68,7 @@ def _way(run_root: bytes, run: str, run_dir: bytes) -> Way:
             "What is behind a link is never removed; look at it there, and remove it by hand.",
         )
     finally:
-        os.close(root)
+        os.close(start)
 
 
 def _is_emptied(way: Way) -> bool:
@@ -166,19 +169,37 @@ def _words(name: str, job: JobDirectory, looker: Looker) -> List[str]:
     return ["%s is %s" % (who, look.verdict.state)]
 
 
-def _remove_all(target: Target, way: Way, removal: Removal) -> Removal:
-    """All but the few files of ours that tell whose it is, and that it is being removed."""
+def _remove_all(target: Target, way: Way, removal: Removal, shared: bool) -> Removal:
+    """All but the few files of ours that tell whose it is, and that it is being removed. shared: just what is ours."""
+    known, label = Links(target.run_dir), os.fsdecode(target.run_dir)
+    links_here = known.in_place()
     if not removal.dry:
         _take_jobs_away(way.end)
-    remove_elsewhere(Links(target.run_dir), removal)
-    for name in os.listdir(way.end):
+    remove_elsewhere(known, removal)
+    if shared:
+        _remove_links(way.end, links_here, removal, label)
+    for name in [] if shared else os.listdir(way.end):
         if name != to_text(OURS):
-            removal.remove(way.end, name, "%s/%s" % (os.fsdecode(target.run_dir), name))
+            removal.remove(way.end, name, "%s/%s" % (label, name))
     with Way(way.end, [OURS]) as ours:
         for name in os.listdir(ours.end):
             if name not in LAST and not (removal.failed and name == "links"):
-                removal.remove(ours.end, name, "%s/.remote-install/%s" % (os.fsdecode(target.run_dir), name))
+                removal.remove(ours.end, name, "%s/.remote-install/%s" % (label, name))
     return removal
+
+
+def _remove_links(run_dir: int, links_here: Iterable[bytes], removal: Removal, label: str) -> None:
+    """What lies about in the client's own run directory: the links, and the folder above the jobs' if it is empty."""
+    for path in links_here:
+        *above, name = path.split(b"/")
+        with Way(run_dir, above) as way:
+            removal.remove(way.end, os.fsdecode(name), "%s/%s" % (label, os.fsdecode(path)))
+    if not removal.dry:
+        try:
+            with Way(run_dir, [os.path.dirname(layout.JOBS)]) as log:
+                log.prune()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
 
 
 def _take_jobs_away(run_dir: int) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import Iterator, List, Optional, Tuple
 
-from . import building, links
+from . import building, layout, links
 from .building import Build
 from .files import now_ns
 from .links import Link
@@ -56,8 +56,10 @@ def _build_in_place(target: Target, request: Json, client: Client) -> None:
 
     What the command makes lies in the run directory too: the client looks again, and tells the content as it is then.
     """
+    wanted_links, _ = _links(target, request, in_place=True)
     build = _build_of(target, request)
     client.say("in place", run_dir=to_text(target.run_dir), runs_command=build.due)
+    links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
         target.mark({})
         building.run(build.argv, text(request, "run"), target, client)
@@ -76,6 +78,7 @@ def _build_of(target: Target, request: Json) -> Build:
 def _rehearse(target: Target, request: Json, client: Client, shared: bool) -> None:
     """Tell what an install would change, and change nothing: no lock, no mark; another install may be at work."""
     if shared:
+        _links(target, request, in_place=True)
         client.say("in place", run_dir=to_text(target.run_dir), runs_command=_build_of(target, request).due)
         return
     target.check_owner(text(request, "uuid"), request.get("adopt") is True)
@@ -133,9 +136,14 @@ def _run_command(build: Build, request: Json, target: Target, wanted: Entries, c
         raise Refusal(1, "the install command removed the run directory", building.HINT)
 
 
-def _links(target: Target, request: Json) -> Tuple[List[Link], List[Link]]:
-    """The links of symlink_dirs: all, and those that are missing. Raises Refusal (9) when something is in the way."""
+def _links(target: Target, request: Json, in_place: bool = False) -> Tuple[List[Link], List[Link]]:
+    """The links of symlink_dirs: all, and those that are missing. Raises Refusal (9) when something is in the way.
+
+    in_place: where the client has its own records in the jobs' folder too, that stays where it is.
+    """
     found = links.wanted(request, text(request, "run"))
+    if in_place:
+        found = [link for link in found if not (layout.JOBS + b"/").startswith(link.path + b"/")]
     adopt = request.get("adopt") is True
     return found, links.missing(target.run_dir, found, text(request, "uuid"), adopt)
 

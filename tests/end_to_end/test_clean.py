@@ -100,7 +100,6 @@ def test_another_checkouts_run_is_refused_and_one_that_knows_nothing_names_it(cl
     assert stage("clean", "demo").code == 2
     assert stage("clean", "demo", "-p", "hpc").code == 0
     assert runs(client) == ["elsewhere"]
-    assert list(stage.run_directory.iterdir()) == []
 
 
 def test_a_run_in_another_stays_and_takes_the_empty_folders_above_with_it(client: Client, tmp_path: Path) -> None:
@@ -195,12 +194,12 @@ def test_a_job_that_swaps_folders_for_links_while_they_go_leads_nowhere(client: 
 def test_a_dry_run_tells_what_would_go_and_nothing_does(client: Client) -> None:
     client.write("data", "d")
     assert client("run", "demo", "-p", "hpc", "--", "true").code == 0
-    before = everything(client)
+    before = everything(client)[0]
     done = client("clean", "demo", "--dry-run")
     assert done.code == 0, done.err
     assert f"would remove {client.there} on hpc" in done.out.decode()
     (line,) = [line[2:] for line in done.out.decode().splitlines() if line.startswith("$ ")]
-    assert everything(client) == before
+    assert everything(client)[0] == before
     assert f"$ {line}\n" in client("clean", "demo", "-v").err
 
 
@@ -241,3 +240,27 @@ def test_a_clean_that_was_killed_and_typed_again_goes_on(client: Client) -> None
     assert done.code == 0, done.err
     assert runs(client) == []
     assert client("poll", "demo", "--json").job["exit_code"] == 3
+
+
+def test_in_the_run_directory_itself_only_what_we_made_goes(client: Client) -> None:
+    hosts, scratch = client.folder / "hosts.yaml", client.folder / "scratch"
+    hosts.write_text(hosts.read_text() + f"  localhost:\n    symlink_dirs: {{work: {scratch}, log/job: {scratch}}}\n")
+    for name in ("data", "deep/er/data", "log/mine"):
+        client.write(name, name)
+    (client.run_directory / "link").symlink_to("data")
+    made = "echo w >work/f; echo r >result"
+    assert client("run", "demo", "-p", "localhost", "--", "sh", "-c", made).code == 0
+    assert (scratch / "remote-install-run/demo/work/f").read_text() == "w\n"
+    # Where it is sent to as well, the link to this machine's own disk is not.
+    assert client("install", "demo", "-p", "hpc").code == 0
+    assert not lies(client, f"{client.there}/work")
+    assert client("clean", "demo", "-p", "localhost", "--dry-run").code == 0
+    assert (scratch / "remote-install-run/demo/work/f").exists()
+    done = client("clean", "demo", "-p", "localhost", "--json")
+    assert done.code == 0, done.err
+    (target,) = done.json["targets"]
+    assert (target["mode"], target["removed"], target["run_dir"]) == ("local", True, str(client.run_directory))
+    left = {str(path.relative_to(client.run_directory)) for path in client.run_directory.rglob("*")}
+    assert left == {"data", "deep", "deep/er", "deep/er/data", "link", "log", "log/mine", "result"}
+    assert list(scratch.rglob("*")) == [scratch / "remote-install-run"]
+    assert lies(client, f"{client.there}/data")

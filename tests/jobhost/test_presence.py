@@ -16,7 +16,7 @@ from .test_program import EACH, replies_of
 
 
 def look(python: str, folder: Path, words: str) -> list[dict[str, Any]]:
-    argv, program = [python, "-I", "-"], bundle.build().looker(words)
+    argv, program = [python, "-I", "-"], bundle.looker(words)
     done = subprocess.run(argv, cwd=folder, env={"PATH": os.environ["PATH"]}, input=program, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert list(folder.iterdir()) == []
