@@ -133,7 +133,7 @@ def _command(
     pushes: bool = False,
 ) -> Command:
     rsh = () if platform.local else ("-e", " ".join(quoted(word) for word in ssh.connection(platform)))
-    always = ALWAYS
+    always: tuple[str, ...] = ALWAYS
     if platform.access == "rsync-only":  # rrsync refuses both (measured); a pull does not tell it the second
         always = tuple(option for option in ALWAYS if option != "-s" and not (pushes and option == WINDOW))
     argv = (*platform.rsync.command, *always, *options, *platform.rsync.options, *rsh, "--", *ends)
