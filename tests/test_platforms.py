@@ -142,8 +142,8 @@ TARGET_RULE = "letters, digits and . _ + -, with a letter or digit first"
         ("{hosts: ['a;b']}", 10, HOST_RULE),
         ("{hosts: ['é']}", 10, HOST_RULE),
         ('{hosts: ["a\\n"]}', 10, "\\n can't stand in this text"),
-        ("{hosts: [localhost]}", 10, "localhost has no effect yet"),
-        ("{hosts: [LOCALHOST]}", 10, "localhost has no effect yet"),
+        ("{hosts: [x, localhost]}", 9, "localhost is this machine, no host of a pool"),
+        ("{hosts: [LOCALHOST, x]}", 9, "localhost is this machine, no host of a pool"),
         ("{install_target: ''}", 18, f"install_target: expected {TARGET_RULE}"),
         ("{install_target: home of all}", 18, TARGET_RULE),
         ("{install_target: ../x}", 18, TARGET_RULE),
@@ -299,12 +299,7 @@ def test_a_refused_option_of_rsync_has_its_remedy(load: Load, option: str, messa
 
 @pytest.mark.parametrize(
     ("given", "word"),
-    [
-        ("select: random", "random"),
-        ("filesystem: shared", "shared"),
-        ("access: rsync-only", "rsync-only"),
-        ("submit_from: here", "here"),
-    ],
+    [("select: random", "random")],
 )
 def test_what_is_not_acted_on_yet_is_refused_at_its_place(load: Load, given: str, word: str) -> None:
     for head in ("platforms:\n  hpc:\n    ", "defaults:\n    "):
@@ -335,7 +330,6 @@ def test_what_is_not_acted_on_yet_is_refused_at_its_place(load: Load, given: str
         ("platform: {hpc: }", "1:1", "`platform` is not a key of this file"),
         ("hpc: {hosts: [a]}", "1:1", "`hpc` is not a key of this file"),
         ("platforms: [hpc]", "1:12", "platforms: expected a mapping of names, saw a list"),
-        ("platforms: {localhost: }", "1:13", "localhost has no effect yet"),
         ("platforms: {-x: }", "1:13", f"a name in platforms: expected {HOST_RULE}, saw -x"),
         ("platforms: {a/b: }", "1:13", HOST_RULE),
         ("platforms: {'': }", "1:13", HOST_RULE),
@@ -355,8 +349,14 @@ def test_several_mistakes_are_told_at_once(load: Load) -> None:
             "defaults: {hosts: []}\nplatforms:\n  a: {hosts: [x, -y], prot: 1}\n  localhost: {ssh: {port: a}}\ngrp: {}"
         )
     found = re.findall(r"hosts\.yaml:(\d+:\d+): ", caught.value.message)
-    assert found == ["1:19", "3:18", "3:23", "4:3", "4:27", "5:1"]
+    assert found == ["1:19", "3:18", "3:23", "4:27", "5:1"]
     assert caught.value.exit_code == 3
+
+
+def test_localhost_is_always_there_and_starts_from_the_defaults(load: Load) -> None:
+    found = load("defaults: {init_script: x}\nplatforms: {hpc: }").get("localhost")
+    assert (found.local, found.hosts, found.init_script) == (True, ("localhost",), "x")
+    assert load("platforms: {LocalHost: }").get("LocalHost").local
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,6 @@ def test_several_mistakes_are_told_at_once(load: Load) -> None:
     [
         ("hcp", "hosts.yaml has no platform hcp", "Did you mean `hpc`? It has: hpc, gpu."),
         ("xyzzy", "hosts.yaml has no platform xyzzy", "It has: hpc, gpu."),
-        ("localhost", "localhost has no effect yet", "Name another host."),
         ("-x", '"-x" can\'t be the name of a platform', f"It is {HOST_RULE}."),
         ("a\x1b", '"a\\x1b" can\'t be the name of a platform', f"It is {HOST_RULE}."),
         ("hpc\n", '"hpc\\n" can\'t be the name of a platform', f"It is {HOST_RULE}."),

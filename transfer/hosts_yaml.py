@@ -48,7 +48,7 @@ def is_expression(name: str) -> bool:
 def _refuse_hosts(hosts: tuple[str, ...]) -> Refusal:
     if not hosts:
         return "no host is named", "Name one, or remove the key: then it is the platform's name."
-    if len(hosts) > 1 and LOCALHOST in map(str.lower, hosts):
+    if len(hosts) > 1 and LOCALHOST in (str(host).lower() for host in hosts):
         return "localhost is this machine, no host of a pool", "Give it a platform of its own."
     return None
 
