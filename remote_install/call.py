@@ -11,7 +11,7 @@ from remote_install.rsync_only import is_mirrored
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
-from transfer.errors import HostUnsuitable
+from transfer.errors import HostUnsuitable, RefusedBySite
 from transfer.platforms import Platform
 from transfer.retry import retried
 
@@ -51,6 +51,7 @@ def _on_the_mirror(platform: Platform, talk: Talk, verb: str, fields: Json, hear
 def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
     """What `act` returns, given a conversation about `verb` with the host of `platform`; made anew when it broke."""
     host = platform.hosts[0]
+    _refuse_where_only_rsync_is_admitted(platform, verb)
     if place.is_here(platform, talk):
         return _converse_here(platform, verb, act, talk)
 
@@ -70,6 +71,7 @@ def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], ta
 def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T | None:
     """As converse, but nothing is sent: None where the job host program is not there yet, or can't be started."""
 
+    _refuse_where_only_rsync_is_admitted(platform, verb)
     if place.is_here(platform, talk):
         return _converse_here(platform, verb, act, talk)
 
@@ -80,6 +82,12 @@ def ask_if_there(platform: Platform, verb: str, act: Callable[[Conversation], T]
             return None
 
     return retried(once, platform, talk.tell)
+
+
+def _refuse_where_only_rsync_is_admitted(platform: Platform, verb: str) -> None:
+    if is_mirrored(platform):
+        why = f"platform {platform.name} admits only rsync: {verb} needs a program of ours there, also to try it out"
+        raise RefusedBySite(why, "Leave it out, or have the site allow our program for your key.")
 
 
 def calling(platform: Platform, verb: str, talk: Talk) -> Command:

@@ -39,6 +39,8 @@ def call(
     fields = request()
     if verb == "hello":
         heard({"reply": "hello", "run_dir": fields["mirror"]["there"], "exists": True})
+    elif verb == "resolve":
+        heard({"reply": "path", "path": rsync_only.run_dir(fields["path"], platform)})
     elif verb == "submit":
         _submit(platform, fields, heard, talk, here)
     elif verb == "kill":
