@@ -77,12 +77,16 @@ def test_a_submission_that_nobody_wrote_down_is_found_when_it_is_asked_again(pla
 
 @pytest.mark.parametrize("place", params(["at", "sge"]), indirect=True)
 def test_surplus_entries_are_removed(place: Place) -> None:
+    """At the latest when the job has started: what waits beside it could not start any more."""
     with place.holding() as options, in_place_of(place, SUBMITS[place.name], BEFORE):
         lose(place, "twice")
-        job = submit(place, "sh", "-c", "echo x >>ran", options=options)
-        wait_for("one entry", lambda: place.system.jobs() == [job["job_id"]])
+        job = submit(place, "sh", "-c", "echo x >>ran; until [ -e go ]; do sleep 0.1; done", options=options)
     release(place, job["job_id"])
+    until_state(place, "running")
+    wait_for("one entry", lambda: place.client("poll", "demo") and len(place.system.jobs()) == 1)
+    place.host.write_file(f"{place.client.there}/go", "")
     until_state(place, "succeeded")
+    wait_for("an empty queue", lambda: place.system.jobs() == [])
     assert place.host.read(f"{place.client.there}/ran") == "x\n"
 
 
