@@ -254,8 +254,11 @@ def test_in_the_run_directory_itself_only_what_we_made_goes(client: Client) -> N
     # Where it is sent to as well, the link to this machine's own disk is not.
     assert client("install", "demo", "-p", "hpc").code == 0
     assert not lies(client, f"{client.there}/work")
-    assert client("clean", "demo", "-p", "localhost", "--dry-run").code == 0
+    told = client("clean", "demo", "-p", "localhost", "--dry-run").out.decode()
+    assert f"would remove what we made in {client.run_directory} on localhost" in told
     assert (scratch / "remote-install-run/demo/work/f").exists()
+    (line,) = [line for line in told.splitlines() if line.startswith("would")]
+    assert int(line.rpartition(": ")[2].split()[0]) > 12
     done = client("clean", "demo", "-p", "localhost", "--json")
     assert done.code == 0, done.err
     (target,) = done.json["targets"]
