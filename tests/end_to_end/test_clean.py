@@ -52,6 +52,14 @@ def test_the_run_goes_and_how_its_jobs_have_ended_is_still_told(client: Client) 
     assert client("run", "demo", "-p", "hpc", "--json", "--", "true").job["state"] == "succeeded"
 
 
+def test_the_next_try_has_another_number_and_logs_that_are_here_stay(client: Client) -> None:
+    assert client("run", "demo", "-p", "hpc", "--", *FAILS).code == 1
+    assert client("clean", "demo").code == 0
+    assert client("run", "demo", "-p", "hpc", "--json", "--", "echo", "anew").job["try"] == 2
+    logs = client.run_directory / "log/job/job"
+    assert [(logs / name / "job.out").read_text() for name in ("01", "02")] == ["said\n", "anew\n"]
+
+
 def test_a_live_job_keeps_its_run_unless_it_is_forced(client: Client) -> None:
     client.write("data", "d")
     assert client("submit", "demo", "-p", "hpc", "--", "sleep", "60").code == 0
