@@ -83,7 +83,8 @@ def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Ta
 
 
 def _submission(run: RunDirectory, one: Asked, job: Wanted) -> dict[str, Any]:
-    fields = {"argv": list(job.argv(one.platform)), "known": one.known, "again": one.again}
+    above = one.token.above if one.token else 0
+    fields = {"argv": list(job.argv(one.platform)), "known": one.known, "again": one.again, "above": above}
     limit = None if job.time_limit is None else int(job.time_limit)
     directives = {**one.platform.directives, **job.directives}
     return {**one.as_request(run), **fields, "time_limit": limit, "directives": directives}

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from remote_install.jobhost import layout
 from remote_install.jobhost.files import read_regular
 from remote_install.jobhost.status import ENDED
 from remote_install.run_directory import JOBS, RunDirectory, create, replace
@@ -25,7 +26,8 @@ class Token:
     """What makes a submission the same one when it is asked for again.
 
     number: 1 for the first submission of this job from here. platform: where its first request went. retry: 0 for a
-    submission that somebody asked for, else which of the tries after its failure it is.
+    submission that somebody asked for, else which of the tries after its failure it is. above: the try of which logs
+    were here when it was made; its own has a higher number, also where the host knows nothing of that one any more.
     """
 
     job: str
@@ -33,6 +35,7 @@ class Token:
     token: str
     platform: str
     retry: int = 0
+    above: int = 0
 
 
 def tokens(run: RunDirectory) -> list[Token]:
@@ -55,7 +58,7 @@ def _read(run: RunDirectory, job: str, number: int) -> Token:
         retry = fields.get("retry", 0)
         if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
             raise ValueError
-        return Token(job, number, fields["token"], fields["platform"], int(retry))
+        return Token(job, number, fields["token"], fields["platform"], int(retry), int(fields.get("above", 0)))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"{path}: not a token of ours", "Remove the file if no job of this run is alive; that starts a new try."
@@ -96,7 +99,8 @@ def take_after(run: RunDirectory, token: Token) -> Token:
 
 def _make(run: RunDirectory, job: str, number: int, platform: str, retry: int) -> None:
     """A token's file, unless somebody was faster."""
-    fields = {"token": secrets.token_hex(16), "platform": platform, "retry": retry}
+    above = max(layout.tries(os.fsencode(run.path), job), default=0)
+    fields = {"token": secrets.token_hex(16), "platform": platform, "retry": retry, "above": above}
     create(os.path.join(run.job_folder(job), f"token.{number}"), json.dumps(fields).encode("ascii") + b"\n")
 
 

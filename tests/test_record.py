@@ -38,7 +38,7 @@ def test_the_first_token_is_on_disk_when_it_is_given(run: RunDirectory) -> None:
     assert token.token.isalnum()
     assert len(token.token) == 32
     with open(os.path.join(run.path, "log/job/job/token.1"), encoding="ascii") as file:
-        assert json.load(file) == {"token": token.token, "platform": "hpc", "retry": 0}
+        assert json.load(file) == {"token": token.token, "platform": "hpc", "retry": 0, "above": 0}
 
 
 @pytest.mark.parametrize("state", [None, "submitted", "running", "unknown"])

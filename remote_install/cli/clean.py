@@ -71,7 +71,7 @@ def _show(context: Context, one: Cleaned) -> None:
     if one.error is not None or one.run_dir is None:
         return
     if not one.removed:
-        out.result(f"{one.run_dir} is not on {where}: nothing to remove")
+        out.result(f"{one.run_dir if one.mode == place.SSH else 'what we make'} is not on {where}: nothing to remove")
         return
     word = "would remove" if one.dry_run else "removed"
     what = one.run_dir if one.mode == place.SSH else f"what we made in {one.run_dir}"

@@ -177,7 +177,7 @@ def _remove_all(target: Target, way: Way, removal: Removal, shared: bool) -> Rem
         _take_jobs_away(way.end)
     remove_elsewhere(known, removal)
     if shared:
-        _remove_links(way.end, links_here, removal, label)
+        _remove_ours_among_others(way.end, links_here, removal, label)
     for name in [] if shared else os.listdir(way.end):
         if name != to_text(OURS):
             removal.remove(way.end, name, "%s/%s" % (label, name))
@@ -188,16 +188,15 @@ def _remove_all(target: Target, way: Way, removal: Removal, shared: bool) -> Rem
     return removal
 
 
-def _remove_links(run_dir: int, links_here: Iterable[bytes], removal: Removal, label: str) -> None:
-    """What lies about in the client's own run directory: the links, and the folder above the jobs' if it is empty."""
-    for path in links_here:
+def _remove_ours_among_others(run_dir: int, links_here: Iterable[bytes], removal: Removal, label: str) -> None:
+    """What lies about in the client's own run directory: links, the jobs' folder, and the one above if it is empty."""
+    for path in [*links_here, layout.JOBS]:
         *above, name = path.split(b"/")
-        with Way(run_dir, above) as way:
-            removal.remove(way.end, os.fsdecode(name), "%s/%s" % (label, os.fsdecode(path)))
-    if not removal.dry:
         try:
-            with Way(run_dir, [os.path.dirname(layout.JOBS)]) as log:
-                log.prune()
+            with Way(run_dir, above) as way:
+                removal.remove(way.end, os.fsdecode(name), "%s/%s" % (label, os.fsdecode(path)))
+                if path == layout.JOBS and not removal.dry:
+                    way.prune()
         except (FileNotFoundError, NotADirectoryError):
             pass
 

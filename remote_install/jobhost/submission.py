@@ -50,7 +50,7 @@ def submit(request: Json, run_dir: bytes, wanted: Json, wrapper: bytes, looker: 
             "If it does not, remove log/job/%s here too, or give the new job another --name." % name,
         )
     try:
-        job = claim(run_dir, name, token)
+        job = claim(run_dir, name, token, number(wanted, "above") or 0)
         found = ""
         if os.path.lexists(job.start) or _waits(job, looker):
             found = _compare(job, argv)

@@ -157,14 +157,14 @@ class Looker:
             os.unlink(job.gone)
 
 
-def claim(run_dir: bytes, job: str, token: str) -> JobDirectory:
-    """The try that `token` has, or the next number for it.
+def claim(run_dir: bytes, job: str, token: str, above: int = 0) -> JobDirectory:
+    """The try that `token` has, or the next number for it. above: a higher one than this, the same for a token ever.
 
     A symbolic link is made with its content in one step, so of two that claim a number one gets it, and a
     token that comes again finds its own.
     """
     # Downwards, and past folders that nobody has claimed yet: who sees a claimed number knows that all below are.
-    start = 1
+    start = above + 1
     for number in reversed(layout.tries(run_dir, job)):
         directory = layout.job_directory(run_dir, job, number)
         owner = status.read_link(directory.token)

@@ -52,6 +52,14 @@ def test_the_run_goes_and_how_its_jobs_have_ended_is_still_told(client: Client) 
     assert client("run", "demo", "-p", "hpc", "--json", "--", "true").job["state"] == "succeeded"
 
 
+def test_the_next_try_has_another_number_and_logs_that_are_here_stay(client: Client) -> None:
+    assert client("run", "demo", "-p", "hpc", "--", *FAILS).code == 1
+    assert client("clean", "demo").code == 0
+    assert client("run", "demo", "-p", "hpc", "--json", "--", "echo", "anew").job["try"] == 2
+    logs = client.run_directory / "log/job/job"
+    assert [(logs / name / "job.out").read_text() for name in ("01", "02")] == ["said\n", "anew\n"]
+
+
 def test_a_live_job_keeps_its_run_unless_it_is_forced(client: Client) -> None:
     client.write("data", "d")
     assert client("submit", "demo", "-p", "hpc", "--", "sleep", "60").code == 0
@@ -254,8 +262,11 @@ def test_in_the_run_directory_itself_only_what_we_made_goes(client: Client) -> N
     # Where it is sent to as well, the link to this machine's own disk is not.
     assert client("install", "demo", "-p", "hpc").code == 0
     assert not lies(client, f"{client.there}/work")
-    assert client("clean", "demo", "-p", "localhost", "--dry-run").code == 0
+    told = client("clean", "demo", "-p", "localhost", "--dry-run").out.decode()
+    assert f"would remove what we made in {client.run_directory} on localhost" in told
     assert (scratch / "remote-install-run/demo/work/f").exists()
+    (line,) = [line for line in told.splitlines() if line.startswith("would")]
+    assert int(line.rpartition(": ")[2].split()[0]) > 12
     done = client("clean", "demo", "-p", "localhost", "--json")
     assert done.code == 0, done.err
     (target,) = done.json["targets"]

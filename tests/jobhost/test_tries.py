@@ -30,6 +30,10 @@ def test_the_same_token_has_the_same_number_and_a_new_one_the_next(run: bytes) -
     assert claim(run, "b", "t4").number == 1
 
 
+def test_a_number_of_which_the_client_has_logs_is_not_given_again(run: bytes) -> None:
+    assert [claim(run, "a", token, above).number for token, above in (("t1", 3), ("t1", 3), ("t2", 3))] == [4, 4, 5]
+
+
 def test_a_claim_is_on_disk(run: bytes) -> None:
     directory = claim(run, "a", "t1")
     assert os.readlink(directory.token) == b"t1"
