@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Callable, TypeVar
 
-from remote_install import mirror, place, program
+from remote_install import place, program
 from remote_install.conversation import SILENCE, Conversation, Json, ProgramMissing
 from remote_install.rsync_only import is_mirrored
 from remote_install.talk import Talk
@@ -26,6 +26,8 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
     """
 
     if is_mirrored(platform):
+        from remote_install import mirror  # seldom needed, and a tenth of what starts
+
         mirror.call(platform, verb, request, heard, talk, functools.partial(_on_the_mirror, platform, talk))
         return
 

@@ -18,6 +18,8 @@ def test_the_demo_shows_output_and_results_and_leaves_nothing(tmp_path: Path, jo
     done = client("demo")
     assert done.code == 0, done.err
     assert b"epoch 3: mean" in done.out
+    assert "installed 2 files" in done.err
+    assert "fetched 6 files" in done.err
     assert "tomorrow: " in done.err
     assert "broken 01 failed (exit 3) on cloudy" in done.out.decode()
     assert client.leftovers() == []

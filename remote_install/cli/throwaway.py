@@ -94,7 +94,9 @@ ForceCommand HOME={host.home}; export HOME; cd && exec /bin/sh -c "$SSH_ORIGINAL
 def _hosts_file(folder: str, hosts: list[ThrowawayHost]) -> str:
     known = os.path.join(folder, "known_hosts")
     lines = [
-        f"defaults:\n  ssh: {{identity: {folder}/id, user: {getpass.getuser()}, command: ssh -F none}}\nplatforms:\n"
+        # Their filesystem is this machine's: without a word about it, jobs would run in the run directory itself.
+        "defaults:\n  filesystem: separate\n"
+        f"  ssh: {{identity: {folder}/id, user: {getpass.getuser()}, command: ssh -F none}}\nplatforms:\n"
     ]
     with open(known, "w", encoding="ascii") as file:
         for host in hosts:

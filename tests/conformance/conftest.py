@@ -74,11 +74,12 @@ class Place:
 
 
 def params(names: Collection[str] = SYSTEMS) -> list[Any]:
-    """Tests that share a batch system run in one test process: it starts once."""
+    """Tests that share a batch system run in one test process: it starts once. Those that are replayed are with them:
+    it takes long to run all on each."""
     found = []
     for name in names:
-        group = GROUPS.get(SYSTEMS[name].fixture)
-        marks = (pytest.mark.batch, pytest.mark.xdist_group(group)) if group else ()
+        group = GROUPS.get(SYSTEMS[name].fixture, name)
+        marks = () if name == "background" else (pytest.mark.batch, pytest.mark.xdist_group(group))
         found.append(pytest.param(name, marks=marks, id=name))
     return found
 
