@@ -65,14 +65,16 @@ def _submit(platform: Platform, fields: Json, heard: Callable[[Json], None], tal
         elif reply["reply"] == "error":
             heard(reply)
 
-    here("submit", {**fields, "stage": True}, note)
-    names = [_file(job, number, name) for job, number in staged for name in SENT]
-    push(platform, fields, [*names, ".remote-install/bin/remote-install-message"], ("-p",), talk)
+    try:
+        here("submit", {**fields, "stage": True}, note)
+        names = [_file(job, number, name) for job, number in staged for name in SENT]
+        push(platform, fields, [*names, ".remote-install/bin/remote-install-message"], ("-p",), talk)
+    finally:
+        for job, number in staged:
+            _forget(os.path.join(fields["mirror"]["here"], _file(job, number, "job.secrets")))
     wanted = {job for job, _ in staged}
     rest = [job for job in fields["jobs"] if job["job"] in wanted]
     here("submit", {**fields, "secrets": {}, "jobs": rest}, heard)
-    for job, number in staged:
-        _forget(os.path.join(fields["mirror"]["here"], _file(job, number, "job.secrets")))
 
 
 def _kill(platform: Platform, fields: Json, heard: Callable[[Json], None], talk: Talk, here: Here) -> None:
@@ -133,7 +135,6 @@ def pull(platform: Platform, fields: Json, more: Iterable[str], talk: Talk) -> N
     options += [f"--include=/*/[0-9][0-9]*/{name}" for name in (*WRITTEN, *more)] + ["--exclude=*"]
     here, there = fields["mirror"]["here"], fields["mirror"]["there"]
     folder = os.path.join(here, JOBS)
-    os.makedirs(folder, exist_ok=True)
     command = rsync.pull(
         platform,
         platform.hosts[0],
@@ -165,7 +166,7 @@ def _check_whole(platform: Platform, fields: Json, talk: Talk) -> None:
     host = platform.hosts[0]
     if not known["whole"]:
         hint = "Install it first: the same install command finishes it."
-        raise WouldDoHarm(f"{host}: run {fields['run']} is not installed whole here", hint, host)
+        raise WouldDoHarm(f"{host}: run {fields['run']} is not installed whole there", hint, host)
     if known.get("uuid") != fields["uuid"]:
         hint = "Take it over with install --adopt."
         raise WouldDoHarm(f"{host}: run {fields['run']} there is of another run directory", hint, host)

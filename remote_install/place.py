@@ -11,7 +11,7 @@ from typing import Any
 from remote_install.jobhost import sharing
 from remote_install.jobhost.runners import slurm
 from remote_install.rsync_only import is_mirrored, run_dir
-from remote_install.run_directory import RunDirectory
+from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command
 from transfer.errors import ConfigError
@@ -68,6 +68,7 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
     """
     fields: dict[str, Any] = {"run_root": platform.run_root, "run": run.run_id}
     if is_mirrored(platform):
+        run.own_folder(JOBS)  # what its jobs write is mirrored there, and behind no link
         fields["mirror"] = {"here": run.path, "there": run_dir(run.run_id, platform)}
     elif run.known_uuid() is not None:
         fields["seen"] = {

@@ -149,14 +149,14 @@ def test_when_it_is_due(argv: list[str], built: str, here: Entry | None, altered
         def look(self, _root: bytes, _path: bytes) -> Entry | None:
             return here
 
-    known = building._key("content", ["a"]) if built else ""
+    known = building.key_of("content", ["a"]) if built else ""
     build = building.decide(argv, "content", Manifest({b"x": FILE}, {}, known, altered), Target(b"/t"), Seen({}, 0))
     assert build.due is due
     assert build.settled == (altered if argv and not due else {})
 
 
 def test_a_word_more_or_less_is_another_command() -> None:
-    keys = [building._key("c", argv) for argv in (["a", "b"], ["ab"], ["a b"], ["a", "b", ""], [])]
+    keys = [building.key_of("c", argv) for argv in (["a", "b"], ["ab"], ["a b"], ["a", "b", ""], [])]
     assert len(set(keys)) == len(keys)
 
 
