@@ -31,6 +31,7 @@ def two_sites(job_hosts: JobHosts) -> Iterator[tuple[Slurm, Slurm]]:
 @pytest.fixture
 def user(two_sites: tuple[Slurm, Slurm]) -> Iterator[LoginNode]:
     here, there = two_sites
+    there.host.run(["rm", "-rf", "box/runs"], check=True)
     user = LoginNode(
         here,
         f"    hosts: [{there.host.name}]\n    access: rsync-only\n    job_runner: {{name: slurm, cluster: c2}}\n"
@@ -42,7 +43,6 @@ def user(two_sites: tuple[Slurm, Slurm]) -> Iterator[LoginNode]:
     yield user
     there.cancel_all()
     here.host.run(["rm", "-rf", "demo"], check=True)
-    there.host.run(["rm", "-rf", "box/runs"], check=True)
 
 
 def test_a_run_from_install_to_fetch(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:
