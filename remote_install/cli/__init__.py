@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -42,8 +41,12 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _last_words(text: str) -> None:
-    with contextlib.suppress(OSError):  # stderr may be what can't be written
+    try:
         print(f"remote-install: {text}", file=sys.stderr, flush=True)
+    except OSError:  # it may be what can't be written
+        from remote_install.cli.output import no_more_output
+
+        no_more_output(2)
 
 
 def _main(words: list[str]) -> int:

@@ -141,9 +141,9 @@ def _line(stream: Any, text: str) -> None:
     stream.buffer.flush()
 
 
-def no_more_output() -> None:
-    """Nobody reads our stdout any more: what Python flushes at its end must not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def no_more_output(descriptor: int = 1) -> None:
+    """Nobody reads our stdout, or stderr, any more: what Python flushes at its end must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def open_standard_streams() -> None:

@@ -27,7 +27,7 @@ class Replayed:
 
     def start(self) -> None:
         """Put the commands there, with the cases that they replay."""
-        files = {f"{THERE}/{name}": f"{PROGRAMS}/{name}" for name in ("jobs.py", f"{self.system}.py")}
+        files = {f"{THERE}/{name}": f"{PROGRAMS}/{name}" for name in ("replayed_jobs.py", f"{self.system}.py")}
         folder = f"{CASES}/{self.system}"
         files.update({f"{THERE}/cases/{name}": f"{folder}/{name}" for name in os.listdir(folder)})
         for there, here in files.items():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
-import jobs
+import replayed_jobs as jobs
 
 ENDING = ("INT", "TERM", "KILL")
 FLAGS = ("-rn", "-r", "-H", "-x")  # options of bsub that have no value

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 
-import jobs
+import replayed_jobs as jobs
 
 SERVER = os.uname().nodename
 FLAGS = ("-h", "-V")  # options of qsub that have no value
