@@ -140,8 +140,9 @@ def _check_owner(before: dict[str, Any], uuid: str, there: str, adopt: bool, pla
 
 
 def _send(run: RunDirectory, platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> Changes:
-    """By content, and each file in its place when all have arrived."""
-    options = ("-c", "--delay-updates")
+    """By content, and each file in its place when all have arrived. Just the names: a folder of them would bring all
+    that lies in it, also what is excluded, and what the jobs there have written, as it was here."""
+    options = ("-c", "--delay-updates", "--no-recursive")
     return _run(platform, rsync.push_names(platform, platform.hosts[0], "./", there, names, options, run.path), talk)
 
 
