@@ -198,7 +198,7 @@ def _write(
         for name, data in zip(names, files.values()):
             write_through(os.path.join(folder, os.fsdecode(name)), data, durable=False)
         _run(
-            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, ("-c",), folder), talk
+            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, options, folder), talk
         )
 
 
@@ -206,6 +206,7 @@ def _below_root(run_id: str, platform: Platform) -> bytes:
     return os.fsencode(os.path.relpath(run_dir(run_id, platform), _root(platform)))
 
 
+    options = ("-c", "--omit-dir-times")  # of the folders on the way not all are ours
 def _run(platform: Platform, command: Command, talk: Talk) -> Changes:
     return queued(lambda: transfer(platform, platform.hosts[0], command, talk.tell, talk.command))
 

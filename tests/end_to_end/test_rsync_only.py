@@ -50,6 +50,16 @@ def test_what_is_excluded_below_a_folder_is_not_sent(site: Client) -> None:
     assert sorted(found.split()) == [".", "./data", "./data/a", "./empty", "./run.yaml"]
 
 
+def test_a_key_that_starts_at_the_root_can_install(client: Client) -> None:
+    """It may not set the times of all folders on the way."""
+    with open(client.folder / "hosts.yaml", "a") as file:
+        file.write(f"    access: rsync-only\n    run_root: {client.host.home}/remote-install-run\n")
+    client.write("a", "x\n")
+    done = client("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert client.host.read(f"{client.there}/a") == "x\n"
+
+
 def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site: Client) -> None:
     site.write("log/notes", "x\n")
     site.write("log/job/job/01/job.status", "\n\n")
