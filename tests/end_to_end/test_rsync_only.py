@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,21 @@ def test_a_key_that_starts_at_the_root_can_install(client: Client) -> None:
     assert client.host.read(f"{client.there}/a") == "x\n"
 
 
+def test_a_file_takes_the_place_of_a_folder_but_not_of_what_a_job_put_there(site: Client) -> None:
+    for name in ("a/b/c", "a/d", "e/f"):
+        site.write(name, "x\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    site.host.write_file(f"{site.there}/e/made", "y\n")
+    shutil.rmtree(site.run_directory / "a")
+    site.write("a", "file\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    assert site.host.read(f"{site.there}/a") == "file\n"
+    shutil.rmtree(site.run_directory / "e")
+    site.write("e", "file\n")
+    done = site("install", "demo", "-p", "hpc")
+    assert (done.code, site.host.read(f"{site.there}/e/made")) == (5, "y\n")
+
+
 def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site: Client) -> None:
     site.write("log/notes", "x\n")
     site.write("log/job/job/01/job.status", "\n\n")
@@ -68,3 +85,28 @@ def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site
     assert done.code == 0, done.err
     assert site.host.read(f"{site.there}/log/notes") == "x\n"
     assert site.host.read(there(site, "job.status")) == "EXIT=3\n\n"
+
+
+def test_a_link_there_in_the_place_of_our_record_is_not_followed_here(site: Client) -> None:
+    pipe = site.folder / "pipe"
+    os.mkfifo(pipe)
+    site.host.run(["mkdir", "-p", f"{site.there}/.remote-install"], check=True)
+    site.host.run(["ln", "-s", str(pipe), f"{site.there}/.remote-install/manifest"], check=True)
+    assert site("install", "demo", "-p", "hpc", timeout=20).code == 0
+
+
+@pytest.mark.parametrize("record", ['{"entries": [[1, "f", false, "x"]]}', "[" * 100_000, '{"entries": 7}', "7"])
+def test_a_manifest_there_that_is_not_in_order_says_nothing(site: Client, record: str) -> None:
+    site.write("a", "x\n")
+    site.host.write_file(f"{site.there}/.remote-install/manifest", record)
+    done = site("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert site.host.read(f"{site.there}/a") == "x\n"
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]"])
+def test_a_damaged_record_of_whose_it_is_does_not_make_it_ours(site: Client, record: str) -> None:
+    site.host.write_file(f"{site.there}/.remote-install/uuid", record)
+    done = site("install", "demo", "-p", "hpc")
+    assert (done.code, "record is damaged" in done.err) == (9, True)
+    assert site("install", "demo", "-p", "hpc", "--adopt").code == 0
