@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
+from remote_install import mirror
+from remote_install.jobhost.killing import NOT_STARTED
+from remote_install.talk import Talk
 from transfer.platforms import Platform, load_platforms
 
 from .client import Client
@@ -85,6 +89,52 @@ def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site
     assert done.code == 0, done.err
     assert site.host.read(f"{site.there}/log/notes") == "x\n"
     assert site.host.read(there(site, "job.status")) == "EXIT=3\n\n"
+
+
+def test_an_exit_record_that_changes_neither_size_nor_time_is_seen(site: Client) -> None:
+    for code in (" ", "7"):
+        site.host.write_file(there(site, "job.status"), f"EXIT={code}\n")
+        site.host.run(["touch", "-d", "2026-01-01 12:00:00", there(site, "job.status")], check=True)
+        mirror.pull(platform(site), request(site), Talk())
+        assert here(site, "job.status").read_text() == f"EXIT={code}\n"
+
+
+def test_a_job_whose_end_is_seen_has_printed_all(site: Client) -> None:
+    """It ends while the output that it has by then is on its way."""
+    found = platform(site)
+    slow = replace(found, rsync=replace(found.rsync, options=("--bwlimit=500",)))
+    site.host.write_file(there(site, "job.status"), "EXIT= \n")
+    site.host.run(["sh", "-c", f"head -c 1000000 /dev/urandom >{there(site, 'job.out')}"], check=True)
+    ends = f"cd {there(site, '')}; sleep 1; echo last >>job.out; echo EXIT=0 1<>job.status"
+    site.host.run(["sh", "-c", f"({ends}) >/dev/null 2>&1 &"], check=True)
+    seen = []
+
+    def look(*_words: object) -> None:
+        seen.append((here(site, "job.status").read_text(), here(site, "job.out").read_bytes()[-5:]))
+
+    fields = request(site, out=0)
+    mirror.call(slow, "watch", lambda: fields, lambda _reply: None, Talk(), look)
+    ((status, end),) = seen
+    assert status != "EXIT=0\n" or end == b"last\n"
+
+
+def test_a_job_that_was_killed_before_it_started_leaves_no_secrets_there(site: Client) -> None:
+    for name in ("job", "job.secrets"):
+        site.host.write_file(there(site, name), "x\n")
+    one = {"reply": "job", "job": "job", "try": 1, "state": "killed"}
+
+    def killed(verb: str, _fields: object, heard: Callable[[dict[str, Any]], None]) -> None:
+        if verb == "kill":
+            here(site, "").mkdir(parents=True, exist_ok=True)
+            here(site, "job.start").symlink_to(NOT_STARTED)
+        heard(one)
+
+    told: list[dict[str, Any]] = []
+    secret = platform(site, "    secrets: [API_KEY]\n")
+    mirror.call(secret, "kill", lambda: request(site), told.append, Talk(), killed)
+    assert told == [one]
+    found = site.host.run(["ls", there(site, "")], check=True).stdout.split()
+    assert found == ["job", "job.end", "job.start"]
 
 
 def test_a_link_there_in_the_place_of_our_record_is_not_followed_here(site: Client) -> None:
