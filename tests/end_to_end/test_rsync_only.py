@@ -137,6 +137,16 @@ def test_a_job_that_was_killed_before_it_started_leaves_no_secrets_there(site: C
     assert found == ["job", "job.end", "job.start"]
 
 
+def test_a_fetch_leaves_alone_what_was_submitted_from_here(site: Client) -> None:
+    site.write("log/job/job/01/job.submit", "JOB_ID=12\n")
+    site.host.write_file(there(site, "job.submit"), "JOB_ID=13\nTAG=another job of mine\n")
+    site.host.write_file(there(site, "job.out"), "out\n")
+    done = site("fetch", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert here(site, "job.out").read_text() == "out\n"
+    assert here(site, "job.submit").read_text() == "JOB_ID=12\n"
+
+
 def test_a_link_there_in_the_place_of_our_record_is_not_followed_here(site: Client) -> None:
     pipe = site.folder / "pipe"
     os.mkfifo(pipe)
