@@ -11,7 +11,7 @@ from typing import Any
 from remote_install.jobhost import sharing
 from remote_install.jobhost.runners import slurm
 from remote_install.rsync_only import is_mirrored, run_dir
-from remote_install.run_directory import RunDirectory
+from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command
 from transfer.errors import ConfigError
@@ -68,6 +68,8 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
     """
     fields: dict[str, Any] = {"run_root": platform.run_root, "run": run.run_id}
     if is_mirrored(platform):
+        if writes:
+            run.own_folder(JOBS)  # what is mirrored is written there: behind a link it might land anywhere
         fields["mirror"] = {"here": run.path, "there": run_dir(run.run_id, platform)}
     elif run.known_uuid() is not None:
         fields["seen"] = {
@@ -93,7 +95,7 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
             )
         return
     talk.learnt.shared[platform.name] = path
-    seen = reply.get("runner_seen") is True and platform.submit_from == "auto"
+    seen = reply.get("runner_seen") is True and _asks_for_cluster(platform)  # to nothing else is that an answer
     talk.learnt.here[platform.name] = seen or platform.submit_from == "here"
 
 

@@ -147,6 +147,19 @@ def test_a_fetch_leaves_alone_what_was_submitted_from_here(site: Client) -> None
     assert here(site, "job.submit").read_text() == "JOB_ID=12\n"
 
 
+@pytest.mark.parametrize("link", ["log", "log/job"])
+def test_nothing_is_mirrored_behind_a_link(site: Client, tmp_path: Path, link: str) -> None:
+    """A run directory may come from a stranger."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (site.run_directory / link).parent.mkdir(exist_ok=True)
+    (site.run_directory / link).symlink_to(elsewhere)
+    site.host.write_file(there(site, "job.status"), "EXIT=0\n\n")
+    done = site("poll", "demo", "job", "-p", "hpc")
+    assert (done.code, list(elsewhere.iterdir())) == (9, [])
+    assert "is a link" in done.err
+
+
 def test_a_link_there_in_the_place_of_our_record_is_not_followed_here(site: Client) -> None:
     pipe = site.folder / "pipe"
     os.mkfifo(pipe)
