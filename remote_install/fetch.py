@@ -96,7 +96,9 @@ def fetching(
                 "Fetch something else, or remove the link.",
             )
     names = (f"{JOBS}/", *map(checked, paths))
-    options = (*more, "--safe-links", "--no-devices", "--no-specials", *LOGS)
+    # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
+    ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
+    options = (*more, "--safe-links", "--no-devices", "--no-specials", *ours, *LOGS)
     host, there = platform.hosts[0], place()
     return [
         rsync.pull_names(platform, host, f"{folder}/", "./", tuple(map(os.fsencode, which)), options, run.path)

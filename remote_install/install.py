@@ -12,7 +12,7 @@ from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest
-from remote_install.jobhost.target import STAGING
+from remote_install.jobhost.target import STAGING, Target
 from remote_install.plan import Plan
 from remote_install.program import past_noise
 from remote_install.run_directory import RunDirectory
@@ -76,7 +76,8 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
 def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
     if rsync_only.is_mirrored(platform):
         return rsync_only.install(run, platform, talk, adopt)
-    if place.is_here(platform, talk) and not run.settings.install_command and not platform.symlink_dirs:
+    nothing_to_do = not run.settings.install_command and not platform.symlink_dirs
+    if place.is_here(platform, talk) and nothing_to_do and not Target(os.fsencode(run.path)).unfinished:
         return Changes(0, 0), 0, run.path  # jobs run in the run directory itself
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
 

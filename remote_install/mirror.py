@@ -23,10 +23,10 @@ Json = dict[str, Any]
 Here = Callable[[str, Json, Callable[[Json], None]], None]  # does a verb on the mirror
 
 JOBS = layout.JOBS.decode()
-# What a job writes while it runs, and what it prints; what it is sent.
-WRITTEN = ("job.status", "job.start", "job.end", "job.kill", "job.messages/", "job.messages/*")
+# What a job writes while it runs, and what it prints; what it is sent. The token tells other checkouts whose a try is.
+WRITTEN = ("job.status", "job.start", "job.end", "job.kill", "job.token", "job.messages/", "job.messages/*")
 OUTPUT = ("job.out", "job.err")
-SENT = ("job", "job.batch", "job.limit", "job.secrets")
+SENT = ("job", "job.batch", "job.limit", "job.secrets", "job.token")
 GATES = ("job.start", "job.kill")
 ENDS = 20.0  # seconds after a kill in which the exit records are waited for
 ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
@@ -48,7 +48,7 @@ def call(
     elif verb == "watch":
         _watch(platform, request, heard, talk, here)
     else:
-        pull(platform, fields, (), talk)
+        pull(platform, fields, talk)
         here(verb, fields, heard)
 
 
@@ -56,7 +56,7 @@ def _submit(platform: Platform, fields: Json, heard: Callable[[Json], None], tal
     """The files of the jobs first, then the job runner."""
     rsync_only.check_jobs(platform)
     _check_whole(platform, fields, talk)
-    pull(platform, fields, (), talk)
+    pull(platform, fields, talk)
     staged: list[tuple[str, int]] = []
 
     def note(reply: Json) -> None:
@@ -79,16 +79,19 @@ def _submit(platform: Platform, fields: Json, heard: Callable[[Json], None], tal
 
 def _kill(platform: Platform, fields: Json, heard: Callable[[Json], None], talk: Talk, here: Here) -> None:
     """A start gate that was taken here is taken there, if no job went through before: the host has the last word."""
-    pull(platform, fields, (), talk)
+    pull(platform, fields, talk)
     told: list[Json] = []
     here("kill", fields, told.append)
     tries = [(str(one["job"]), one["try"]) for one in told if one["reply"] == "job" and isinstance(one["try"], int)]
     names = [_file(job, number, name) for job, number in tries for name in GATES]
     push(platform, fields, names, ("--ignore-existing",), talk)
     until = time.monotonic() + ENDS
-    pull(platform, fields, (), talk)
-    for job, number in tries:
-        _record_not_started(os.path.join(fields["mirror"]["here"], _file(job, number, "")))
+    pull(platform, fields, talk)
+    kept = [_file(*one, "") for one in tries if _record_not_started(fields["mirror"]["here"], _file(*one, ""))]
+    push(platform, fields, [f"{folder}job.end" for folder in kept], ("--ignore-existing",), talk)
+    if kept and platform.secrets:  # a job that starts removes them itself
+        secrets = tuple(f"{folder}job.secrets".encode() for folder in kept)
+        rsync_only.delete(platform, fields["mirror"]["there"], secrets, talk)
     while True:
         last: list[Json] = []
         here("poll", fields, last.append)
@@ -96,17 +99,23 @@ def _kill(platform: Platform, fields: Json, heard: Callable[[Json], None], talk:
         if not open_ones or time.monotonic() > until:
             break
         time.sleep(platform.polling.first)
-        pull(platform, fields, (), talk)
+        pull(platform, fields, talk)
     errors = {str(one.get("job")): one for one in told if one["reply"] == "error"}
     for one in last:
         heard(errors.get(str(one.get("job")), one))
 
 
-def _record_not_started(folder: str) -> None:
-    """Its gate there is ours: it will never start."""
-    with contextlib.suppress(OSError):
-        if os.readlink(f"{folder}job.start") == NOT_STARTED:
-            os.symlink(f"EXIT={128 + signal.SIGTERM}", f"{folder}job.end")
+def _record_not_started(here: str, folder: str) -> bool:
+    """Is its gate there ours? Then it will never start."""
+    path = os.path.join(here, folder)
+    try:
+        ours = os.readlink(f"{path}job.start") == NOT_STARTED
+    except OSError:
+        return False
+    if ours:
+        with contextlib.suppress(OSError):  # it is recorded by now
+            os.symlink(f"EXIT={128 + signal.SIGTERM}", f"{path}job.end")
+    return ours
 
 
 def _watch(
@@ -117,7 +126,9 @@ def _watch(
     until = time.monotonic() + fields["seconds"]
     wait = max(platform.polling.first, LONGEST_WAIT)
     while fields["jobs"]:
-        pull(platform, fields, OUTPUT, talk)
+        pull(platform, fields, talk)
+        if any("out" in job or "err" in job for job in fields["jobs"]):
+            pull(platform, fields, talk, OUTPUT)  # after it: a job whose end is known has printed all
         here("watch", {**fields, "seconds": 0}, heard)
         left = until - time.monotonic()
         fields = request()
@@ -127,12 +138,14 @@ def _watch(
         wait = min(wait * 1.5, platform.polling.max)
 
 
-def pull(platform: Platform, fields: Json, more: Iterable[str], talk: Talk) -> None:
-    """What the jobs of a request have written there; of all jobs where none is named. more: further files."""
+def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WRITTEN) -> None:
+    """What the jobs of a request have written there; of all jobs where none is named. The small files are compared by
+    content: an exit record changes no size, and where times are whole seconds it may change no time."""
     jobs = fields.get("jobs")
     folders = sorted({str(one["job"]) for one in jobs}) if jobs is not None else ["*"]
     options = [f"--include=/{folder}/" for folder in folders] + ["--include=/*/[0-9][0-9]*/"]
-    options += [f"--include=/*/[0-9][0-9]*/{name}" for name in (*WRITTEN, *more)] + ["--exclude=*"]
+    options += [f"--include=/*/[0-9][0-9]*/{name}" for name in files] + ["--exclude=*"]
+    options += ["-c"] if files is WRITTEN else []
     here, there = fields["mirror"]["here"], fields["mirror"]["there"]
     folder = os.path.join(here, JOBS)
     command = rsync.pull(

@@ -68,7 +68,8 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
     """
     fields: dict[str, Any] = {"run_root": platform.run_root, "run": run.run_id}
     if is_mirrored(platform):
-        run.own_folder(JOBS)  # what its jobs write is mirrored there, and behind no link
+        if writes:
+            run.own_folder(JOBS)  # what is mirrored is written there: behind a link it might land anywhere
         fields["mirror"] = {"here": run.path, "there": run_dir(run.run_id, platform)}
     elif run.known_uuid() is not None:
         fields["seen"] = {
@@ -94,7 +95,7 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
             )
         return
     talk.learnt.shared[platform.name] = path
-    seen = reply.get("runner_seen") is True and platform.submit_from == "auto"
+    seen = reply.get("runner_seen") is True and _asks_for_cluster(platform)  # to nothing else is that an answer
     talk.learnt.here[platform.name] = seen or platform.submit_from == "here"
 
 

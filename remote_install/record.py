@@ -59,7 +59,7 @@ def _read(run: RunDirectory, job: str, number: int) -> Token:
         if not re.fullmatch("[0-9a-f]{32}", fields["token"]) or not isinstance(fields["platform"], str):
             raise ValueError
         return Token(job, number, fields["token"], fields["platform"], int(retry), int(fields.get("above", 0)))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ConfigError(
             f"{path}: not a token of ours", "Remove the file if no job of this run is alive; that starts a new try."
         ) from None
@@ -91,10 +91,17 @@ def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = 
 def take_after(run: RunDirectory, token: Token) -> Token:
     """The token of the new try after the one with `token` failed, on the same platform.
 
-    It is the one that follows `token`, whoever made it: of several that watch a job all mean the same new try.
+    It is the one that follows `token`, whoever made it: of several that watch a job all mean the same new try. Raises
+    WouldDoHarm when it is on another platform.
     """
     _make(run, token.job, token.number + 1, token.platform, token.retry + 1)
-    return _read(run, token.job, token.number + 1)
+    new = _read(run, token.job, token.number + 1)
+    if new.platform != token.platform:
+        raise WouldDoHarm(
+            f"job {token.job} was begun anew meanwhile, on {new.platform}: it is not tried again on {token.platform}",
+            f"Wait for it with `remote-install wait RUN {token.job}`.",
+        )
+    return new
 
 
 def _make(run: RunDirectory, job: str, number: int, platform: str, retry: int) -> None:
@@ -135,7 +142,7 @@ def report(run: RunDirectory, token: Token) -> dict[str, Any] | None:
     """What was last reported here of the submission with `token`; None when nothing was."""
     try:
         fields = json.loads(read_regular(os.fsencode(_report_file(run, token)), MAX_FILE))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 

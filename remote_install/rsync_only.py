@@ -14,6 +14,7 @@ from typing import Any
 
 from remote_install import source
 from remote_install.jobhost import manifest
+from remote_install.jobhost.files import open_regular
 from remote_install.run_directory import RunDirectory, write_through
 from remote_install.source import Content
 from remote_install.talk import Talk
@@ -79,13 +80,16 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> t
     if before.get("whole") and before["entries"] == content.entries:
         return _send(run, platform, there, names, talk), 0, there
     _write(run, platform, content, before["entries"], talk)
+    in_the_way = tuple(path for path in before["entries"] if not _has_folder(path, content))
+    if in_the_way:  # in a folder where a file is to be: with what a job has put there it stays, and rsync says so
+        delete(platform, there, in_the_way, talk)
     changes = _send(run, platform, there, names, talk)
     gone = tuple(path for path, entry in before["entries"].items() if entry.kind != manifest.FOLDER)
     gone = tuple(path for path in gone if path not in content.entries and _has_folder(path, content))
     if gone:
-        _delete(platform, there, gone, talk)
+        delete(platform, there, gone, talk)
     _write(run, platform, content, None, talk)
-    _delete(platform, there, (MARK,), talk)
+    delete(platform, there, (MARK,), talk)
     return changes, len(gone), there
 
 
@@ -100,16 +104,15 @@ def state(run_id: str, platform: Platform, talk: Talk) -> dict[str, Any]:
     entries: manifest.Entries = {}
     for found in (whole, mark):
         entries.update(_entries(found))
-    return {**uuid, "entries": entries, "whole": bool(whole) and not mark}
+    return {**uuid, "entries": entries, "whole": "entries" in whole and not mark}
 
 
-IGNORE = ("--ignore-missing-args",)
+IGNORE = ("--ignore-missing-args", "--no-links")  # a link there could lead to anything here
 
 
 def _has_folder(path: bytes, content: Content) -> bool:
     """Was no folder above it replaced by a file or link? Then it has gone with that."""
-    parts = path.split(b"/")
-    above = (content.entries.get(b"/".join(parts[:count])) for count in range(1, len(parts)))
+    above = map(content.entries.get, _ways(path))
     return all(entry is None or entry.kind == manifest.FOLDER for entry in above)
 
 
@@ -130,7 +133,7 @@ def _root(platform: Platform) -> str:
 
 
 def _check_owner(before: dict[str, Any], uuid: str, there: str, adopt: bool, platform: Platform) -> None:
-    if before.get("uuid", uuid) != uuid and not adopt:
+    if {"uuid", "origin"} & before.keys() and before.get("uuid") != uuid and not adopt:
         raise WouldDoHarm(
             f"{platform.hosts[0]}: {there} holds another run directory under this run id, installed from "
             f"{before.get('origin', 'elsewhere')}",
@@ -140,17 +143,20 @@ def _check_owner(before: dict[str, Any], uuid: str, there: str, adopt: bool, pla
 
 
 def _send(run: RunDirectory, platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> Changes:
-    """By content, and each file in its place when all have arrived."""
-    options = ("-c", "--delay-updates")
+    """By content, and each file in its place when all have arrived. Just the names: a folder of them would bring all
+    that lies in it, also what is excluded, and what the jobs there have written, as it was here."""
+    options = ("-c", "--delay-updates", "--no-recursive")
     return _run(platform, rsync.push_names(platform, platform.hosts[0], "./", there, names, options, run.path), talk)
 
 
-def _delete(platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> None:
+def delete(platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> None:
     """Just these names are removed there. What no pattern includes is excluded, and what is excluded is not deleted
     (rsync(1), --delete). Not by --delete-missing-args: the rsync of Debian 12 breaks off at that (measured)."""
     with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as patterns:
-        for name in names:  # their own folders must be there, or would go too
-            os.makedirs(os.path.join(os.fsencode(folder), os.path.dirname(name)), exist_ok=True)
+        gone = set(names)
+        for name in names:  # the folders that they are in must be there, or would go too
+            if not gone.intersection(_ways(name)):
+                os.makedirs(os.path.join(os.fsencode(folder), os.path.dirname(name)), exist_ok=True)
         patterns.write(b"".join(pattern + b"\0" for pattern in _patterns(names)))
         patterns.flush()
         options = ("--delete", "--from0", f"--include-from={patterns.name}", "--exclude=*")
@@ -165,11 +171,20 @@ def _patterns(names: tuple[bytes, ...]) -> list[bytes]:
     """
     found: dict[bytes, None] = {}
     for name in names:
-        parts = name.split(b"/")
-        for count in range(1, len(parts)):
-            found[b"/" + b"/".join(parts[:count]) + b"/"] = None
+        for way in _ways(name):
+            found[b"/" + way + b"/"] = None
         found[b"/" + name] = None
     return [_literal(pattern) for pattern in found]
+
+
+def _ways(name: bytes) -> list[bytes]:
+    """The folders on the way to a name.
+
+    >>> _ways(b"a/b/c")
+    [b'a', b'a/b']
+    """
+    parts = name.split(b"/")
+    return [b"/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _literal(pattern: bytes) -> bytes:
@@ -191,13 +206,14 @@ def _write(
     files = {OURS + b"/.gitignore": b"*\n", UUID: _dump(owner), MARK if before is not None else MANIFEST: _dump(fields)}
     below = _below_root(run.run_id, platform)
     names = tuple(below + b"/" + name for name in files)
+    options = ("-c", "--omit-dir-times")  # of the folders on the way not all are ours
     with tempfile.TemporaryDirectory() as folder:
         # From the root on, so that rsync makes the folders on the way: the one of Debian 11 has no --mkpath.
         os.makedirs(os.path.join(os.fsencode(folder), below, OURS))
         for name, data in zip(names, files.values()):
             write_through(os.path.join(folder, os.fsdecode(name)), data, durable=False)
         _run(
-            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, ("-c",), folder), talk
+            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, options, folder), talk
         )
 
 
@@ -214,16 +230,19 @@ def _dump(fields: dict[str, Any]) -> bytes:
 
 
 def _load(path: bytes) -> dict[str, Any]:
+    damaged = {"origin": "somewhere (its record is damaged)"}
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             fields = json.load(file)
-    except (OSError, ValueError):
+    except OSError:
         return {}
-    return fields if isinstance(fields, dict) else {}
+    except (ValueError, RecursionError):
+        return damaged
+    return fields if isinstance(fields, dict) else damaged
 
 
 def _entries(fields: dict[str, Any]) -> manifest.Entries:
     try:
         return manifest.unpack(fields.get("entries", []))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         return {}

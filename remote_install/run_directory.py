@@ -76,16 +76,25 @@ class RunDirectory:
     def _jobs(self) -> str:
         return self.own_folder(JOBS)
 
-    @functools.cached_property
+    @property
     def token(self) -> str:
-        """The name of a file in SEEN that no other has, as long as this process lives: who sees it sees this folder."""
+        """The name of a file in SEEN that no other has, as long as this process lives: who sees it sees this folder.
+        It is as young as when it was last asked for, lest another process takes it for one that a dead one has left."""
+        token = os.path.basename(self._token_file)
+        try:
+            os.utime(self._token_file)
+        except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError):  # the folder was removed by clean
+                write_through(self._token_file, token.encode("ascii"), durable=False)
+        return token
+
+    @functools.cached_property
+    def _token_file(self) -> str:
         folder = self.own_folder(SEEN)
         _sweep(folder)
-        token = secrets.token_hex(16)
-        path = os.path.join(folder, token)
-        write_through(path, token.encode("ascii"), durable=False)
+        path = os.path.join(folder, secrets.token_hex(16))
         atexit.register(_remove, path)
-        return token
+        return path
 
     def uuid_file(self) -> list[int]:
         """What tells the file of the uuid from a copy of it, as far as that can be told without writing: its inode, and
@@ -119,7 +128,7 @@ class RunDirectory:
 
     def _kept(self, file_name: str) -> tuple[str, ...]:
         try:
-            with open(os.path.join(self.path, file_name), "rb") as file:
+            with open_regular(os.fsencode(os.path.join(self.path, file_name))) as file:
                 return tuple(os.fsdecode(name) for name in file.read().split(b"\0") if name)
         except FileNotFoundError:
             return ()

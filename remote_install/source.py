@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from remote_install.jobhost import links, manifest
-from remote_install.jobhost.files import now_ns
+from remote_install.jobhost.files import now_ns, open_regular
 from remote_install.run_directory import JOBS, RunDirectory, replace
 from remote_install.run_yaml import OURS
 from remote_install.talk import Tell
@@ -82,7 +82,7 @@ def remember(run: RunDirectory, content: Content) -> None:
 
 def _kept(run: RunDirectory) -> object:
     try:
-        with open(os.path.join(run.path, HASHES), "rb") as file:
+        with open_regular(os.fsencode(os.path.join(run.path, HASHES))) as file:
             return json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []

@@ -18,7 +18,7 @@ from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted
-from transfer.errors import HostUnsuitable, RemoteInstallError
+from transfer.errors import HostUnsuitable, RemoteInstallError, WouldDoHarm
 from transfer.platforms import Platform
 
 LONG_LOOK = 120.0  # seconds of one watch call: after a lost connection the program there ends by itself
@@ -183,7 +183,11 @@ class _Watch:
                 self._submit_again(one)
 
     def _submit_again(self, one: Asked) -> None:
-        new = jobs.take_again(self._run, one)
+        try:
+            new = jobs.take_again(self._run, one)
+        except WouldDoHarm as error:
+            self._tell(report.with_error(self._reports.pop(one.job), error))
+            return
         assert new.token is not None
         with self._lock:
             self._viewer.retry(self._reports.pop(one.job), new.token.retry, self._wanted[one.job].retries)

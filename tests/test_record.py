@@ -72,6 +72,15 @@ def test_the_next_token_is_given_once_an_end_was_reported(run: RunDirectory, sta
     assert record.take(run, "job", ("gpu",)) == second == record.latest(run, "job")
 
 
+def test_a_new_try_after_a_failure_is_not_what_was_begun_on_another_platform(run: RunDirectory) -> None:
+    """Sent to both platforms the same token would start the job on each."""
+    first = record.take(run, "job", ("hpc",))
+    again = record.take(run, "job", ("gpu",), again=True)
+    with pytest.raises(WouldDoHarm, match="begun anew meanwhile, on gpu"):
+        record.take_after(run, first)
+    assert record.latest(run, "job") == again
+
+
 def test_each_job_has_tokens_of_its_own(run: RunDirectory) -> None:
     names = ["a", "b.c", "b"]
     taken = [record.take(run, name, ("hpc",)) for name in names]
@@ -104,6 +113,8 @@ def test_the_tenth_token_comes_after_the_ninth(run: RunDirectory) -> None:
         b'{"token": "../x", "platform": "hpc"}',
         b'{"token": ["a"], "platform": "hpc"}',
         b'{"token": "0123", "platform": null}',
+        b'{"token": "0123456789abcdef0123456789abcdef", "platform": "hpc", "retry": Infinity}',
+        b"[" * 100_000,
     ],
 )
 def test_a_garbage_token_is_an_error_that_names_the_file(run: RunDirectory, data: bytes) -> None:
@@ -124,7 +135,7 @@ def test_what_only_looks_like_a_token_is_none(run: RunDirectory, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"null", b"7", b"\xff", b'{"state": "runn', b'{"state": ["failed"]}']
+    "data", [b"", b"{", b"[]", b"null", b"7", b"\xff", b'{"state": "runn', b'{"state": ["failed"]}', b"[" * 100_000]
 )
 def test_a_garbage_report_tells_no_end(run: RunDirectory, data: bytes) -> None:
     first = record.take(run, "job", ("hpc",))

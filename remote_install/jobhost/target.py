@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
-from .files import read_regular, write
+from .files import open_regular, read_regular, write
 from .manifest import Cache, Entries, Entry, pack, pack_cache, unpack, unpack_cache
 from .wire import Json, Refusal, to_bytes, to_text
 
@@ -55,7 +55,9 @@ class Target:
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the lock, if nobody else does: is it held? The kernel gives it back however this process ends."""
-        with open(self._lock, "ab") as file:
+        # A link in its place leads elsewhere, and a pipe would hold us for ever: neither is opened.
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK
+        with open(self._lock, "ab", opener=lambda name, given: os.open(name, given | flags, 0o666)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -204,12 +206,13 @@ def _altered(fields: Json) -> Altered:
 
 
 def _load(path: bytes) -> Json:
-    """A file of ours; {} where there is none, and also where its content is not in order."""
+    """A file of ours; {} where there is none. A job may have put anything in its place, a pipe too."""
+    damaged = {"origin": "somewhere (its record is damaged)"}
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             fields: Any = json.loads(file.read().decode("ascii"))
     except FileNotFoundError:
-        return {}
-    except ValueError:
-        return {"origin": "somewhere (its record is damaged)"}
-    return fields if isinstance(fields, dict) else {}
+        return damaged if os.path.lexists(path) else {}
+    except (ValueError, RecursionError):
+        return damaged
+    return fields if isinstance(fields, dict) else damaged

@@ -91,6 +91,16 @@ def test_the_truth_is_told_after_the_job_was_forgotten(user: LoginNode, two_site
     assert (job["state"], job["exit_code"]) == ("failed", 7)
 
 
+def test_a_fresh_checkout_has_the_next_try(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:
+    """As a CI pipeline has it: the end of the last one's job is not that of its own."""
+    words = ["run", "demo", "-p", "hpc", "--adopt", "--", "sh", "-c", "echo x >>ran"]
+    for number in (1, 2):
+        job = user.json(*words)["jobs"][0]
+        assert (job["try"], job["state"]) == (number, "succeeded")
+        user.host.run(["sh", "-c", "rm -rf demo/log demo/.remote-install"], check=True)
+    assert two_sites[1].host.read(f"{ROOT}/runs/demo/ran") == "x\nx\n"
+
+
 def test_the_same_submission_again_finds_the_job(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:
     line = ["submit", "demo", "-p", "hpc", "--", "sh", "-c", "echo x >>ran; sleep 2"]
     first, again = user.json(*line)["jobs"][0], user.json(*line)["jobs"][0]

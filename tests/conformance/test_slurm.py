@@ -49,6 +49,19 @@ def test_an_exit_code_is_told_after_slurm_has_forgotten_the_job(client: Client, 
     assert (done.code, done.job["state"], done.job["exit_code"]) == (1, "failed", 5)
 
 
+def test_a_job_whose_submission_was_not_written_down_is_known_when_it_runs(client: Client, slurm: Slurm) -> None:
+    """As our program there leaves it when it is killed as soon as sbatch has ended, or when sbatch had timed out."""
+    submit(client, "sleep", "600")
+    until_listed(client, lambda out: "RUNNING" in out)
+    job_id = client("poll", "demo", "--json").job["job_id"]
+    client.host.run(["rm", f"{client.there}/log/job/job/01/job.submit"], check=True)
+    job = client("poll", "demo", "--json").job
+    assert (job["state"], job["job_runner"], job["job_id"]) == ("running", "slurm", job_id)
+    job = client("kill", "demo", "--json").job
+    assert job["state"] == "killed"
+    wait_for("an empty queue", lambda: not slurm.jobs())
+
+
 @pytest.mark.parametrize(
     ("name", "trouble"),
     [("munged", "freeze"), ("munged", "stop"), ("slurmctld", "freeze"), ("slurmctld", "stop"), ("slurmdbd", "stop")],

@@ -18,6 +18,7 @@ from remote_install.jobhost import building, manifest, wire
 from remote_install.jobhost.manifest import Entry, Listing
 from remote_install.jobhost.processes import Table
 from remote_install.jobhost.target import Altered, Manifest, Target
+from remote_install.jobhost.wire import Refusal
 
 from .test_program import EACH, UUID, Host, Json, host, replies_of  # noqa: F401, host is a fixture
 
@@ -172,3 +173,32 @@ def test_a_manifest_remembers_what_was_altered_and_a_damaged_one_forgets_it(tmp_
     path = tmp_path / ".remote-install/manifest"
     path.write_text(json.dumps({**json.loads(path.read_text()), "altered": [["../x"], 7]}))
     assert target.manifest().altered == {}
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_a_record_holds_nobody(tmp_path: Path) -> None:
+    """A job may have put it there: an install that waits for it would hold the lock for ever."""
+    target = Target(os.fsencode(tmp_path))
+    target.prepare()
+    for name in ("uuid", "manifest", "unfinished"):
+        os.mkfifo(tmp_path / ".remote-install" / name)
+    assert (target.brought(), target.manifest().entries) == ({}, {})
+    with pytest.raises(Refusal, match="record is damaged"):
+        target.claim("0" * 32, "here", adopt=False)
+    target.claim("0" * 32, "here", adopt=True)
+    assert target.owner()["uuid"] == "0" * 32
+
+
+@pytest.mark.timeout(20)
+def test_a_link_or_a_pipe_in_the_place_of_the_lock_is_not_opened(tmp_path: Path) -> None:
+    target = Target(os.fsencode(tmp_path))
+    target.prepare()
+    lock = tmp_path / ".remote-install" / "lock"
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"), target.locked():
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(OSError, match="No such device"), target.locked():
+        pass

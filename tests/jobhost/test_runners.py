@@ -16,8 +16,9 @@ from remote_install import examples_folder
 from remote_install.jobhost.layout import JobDirectory
 from remote_install.jobhost.runners import batch, commands, own
 from remote_install.jobhost.runners.batch import Batch
+from remote_install.jobhost.runners.choice import Runners
 from remote_install.jobhost.runners.words import Job, Said, Settings
-from remote_install.jobhost.status import GONE, QUEUED, RUNNING
+from remote_install.jobhost.status import GONE, NOT_ASKED, QUEUED, RUNNING, Facts
 from remote_install.jobhost.wire import Refusal
 
 ME = Settings("alice")
@@ -283,3 +284,41 @@ def test_what_a_command_leaves_in_the_background_is_not_waited_for() -> None:
 def test_a_command_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "MOST", 1024**2)
     assert commands.run(["yes"], commands.clean((), {})) == Said(commands.TIMED_OUT, "", "yes printed more than 1 MB")
+
+
+def test_the_runner_of_a_job_whose_submission_nobody_wrote_down_stands_in_its_start_gate() -> None:
+    """sbatch may have submitted it though it timed out: it runs, and must not count as gone."""
+    started = Facts({}, "batch slurm:c2:12", None, None, None)
+    runner = Runners().of(started)
+    assert (runner.name, runner.gate, runner.job_id(started)) == ("slurm", "slurm:c2:$SLURM_JOB_ID", "12")
+    assert Runners().of(Facts({}, "batch site:c2:12", None, None, None)).ask([started])[0].word == NOT_ASKED
+    assert Runners().of(Facts({}, None, None, None, None)).name == "background"
+
+
+@pytest.mark.parametrize(("name", "killed"), [("remote-install.ab.train.01", True), ("another job of mine", False)])
+def test_a_job_whose_submission_nobody_wrote_down_is_ended_only_under_a_name_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, killed: bool
+) -> None:
+    """Ids start over, and what stands in the start gate may have been put there."""
+    for command, line in (("squeue", f"echo '12|RUNNING|None|{name}'"), ("scancel", f"echo $* >>{tmp_path}/killed")):
+        (tmp_path / command).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    started = Facts({}, "batch slurm::12", None, None, None)
+    runner = Runners().of(started)
+    assert runner.ask([started])[0].word == (RUNNING if killed else GONE)
+    runner.cancel([started])
+    assert (tmp_path / "killed").exists() == killed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "Unable to run job: failed receiving gdi request response for mid=1 (got read error).",
+        "error: commlib error: got send error",
+        "qsub: Broken pipe",
+    ],
+)
+def test_who_lost_the_answer_does_not_know_whether_it_was_submitted(words: str) -> None:
+    assert batch.UNSURE.search(words)

@@ -14,9 +14,11 @@ from .words import Job, Listed, Said, Settings
 GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writes through the start gate
 # What a command says when it does not know itself whether the job was submitted.
 UNSURE = re.compile(
-    r"timed? ?out|unable to contact|connect|communicat|zero bytes|premature|end of file|try again|not respond|is down",
+    r"timed? ?out|unable to contact|connect|communicat|zero bytes|premature|end of file|try again|not respond|is down"
+    r"|(read|send|receive) error|fail\w* (to )?(receiv|read|send)|broken pipe",
     re.I,
 )
+OURS = "remote-install."  # the beginning of each tag
 AT_ONCE = 500  # ids in one command
 ACCOUNTING_SECONDS = 10.0  # that the accounting may take
 
@@ -151,7 +153,7 @@ class Batch:
     def _name_of(self, facts: Facts, listed: Dict[str, Listed]) -> str:
         """Of a job whose submission was not written down: it is known by what went through the start gate."""
         entry = listed.get(self.job_id(facts))
-        return entry.name if entry else ""
+        return entry.name if entry and _may_be(entry, facts) else ""
 
     def _end(self, numbers: Iterable[str]) -> None:
         ids = sorted(numbers, key=_age)
@@ -178,9 +180,15 @@ class Batch:
 
 
 def _answer(entry: Optional[Listed], facts: Facts) -> Answer:
-    if entry is None or entry.name != facts.submit.get("TAG", entry.name):
+    if entry is None or not _may_be(entry, facts):
         return Answer(GONE)
     return Answer(entry.word, entry.reason)
+
+
+def _may_be(entry: Listed, facts: Facts) -> bool:
+    """Is it the entry of this job? Ids start over. Without a record of its submission it is at least one of ours."""
+    tag = facts.submit.get("TAG")
+    return entry.name == tag if tag else entry.name.startswith(OURS)
 
 
 def _age(number: str) -> "tuple[int, str]":

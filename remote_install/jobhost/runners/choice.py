@@ -8,7 +8,7 @@ from ..wire import Json, Refusal, text
 from . import own
 from .at import At
 from .background import Background
-from .batch import Batch
+from .batch import GATE, Batch
 
 OURS = ("slurm", "pbs", "sge", "lsf")  # files beside this one
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -37,8 +37,10 @@ class Runners:
         return self._get(self._name, self._cluster)
 
     def of(self, facts: Facts) -> Any:
-        """The one that a job was submitted with."""
-        name, cluster = facts.submit.get("JOB_RUNNER", "background"), facts.submit.get("CLUSTER", "")
+        """The one that a job was submitted with. Where nobody wrote that down, it stands in the start gate."""
+        gate = GATE.fullmatch(facts.start or "")
+        default = gate.groups() if gate else ("background", "")
+        name, cluster = facts.submit.get("JOB_RUNNER", default[0]), facts.submit.get("CLUSTER", default[1])
         try:
             return self._get(name, cluster)
         except Refusal as refusal:

@@ -1,0 +1,185 @@
+"""What is sent to a host that admits only rsync, and what of it is believed; its jobs are in tests/conformance."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from remote_install import mirror
+from remote_install.jobhost.killing import NOT_STARTED
+from remote_install.talk import Talk
+from transfer.platforms import Platform, load_platforms
+
+from .client import Client
+
+
+@pytest.fixture
+def site(client: Client) -> Client:
+    with open(client.folder / "hosts.yaml", "a") as file:
+        home = client.host.home
+        file.write(f"    access: rsync-only\n    rsync: {{root: {home}}}\n    run_root: {home}/remote-install-run\n")
+    return client
+
+
+def platform(site: Client, more: str = "") -> Platform:
+    with open(site.folder / "hosts.yaml", "a") as file:
+        file.write(more)
+    return load_platforms(str(site.folder / "hosts.yaml")).get("hpc")
+
+
+def here(site: Client, name: str) -> Path:
+    return site.run_directory / "log/job/job/01" / name
+
+
+def there(site: Client, name: str) -> str:
+    return f"{site.there}/log/job/job/01/{name}"
+
+
+def request(site: Client, **job: object) -> dict[str, Any]:
+    wheres = {"here": str(site.run_directory), "there": site.there}
+    return {"run": "demo", "mirror": wheres, "seconds": 0, "jobs": [{"job": "job", **job}]}
+
+
+def test_what_is_excluded_below_a_folder_is_not_sent(site: Client) -> None:
+    site.write("run.yaml", 'install: {exclude: [data/raw/, "*.key"]}\n')
+    for name in ("data/a", "data/raw/b", "data/c.key", "data/.git/config"):
+        site.write(name, "x\n")
+    (site.run_directory / "empty").mkdir()
+    done = site("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    found = site.host.run(["sh", "-c", f"cd {site.there} && find . -path ./.remote-install -prune -o -print"]).stdout
+    assert sorted(found.split()) == [".", "./data", "./data/a", "./empty", "./run.yaml"]
+
+
+def test_a_key_that_starts_at_the_root_can_install(client: Client) -> None:
+    """It may not set the times of all folders on the way."""
+    with open(client.folder / "hosts.yaml", "a") as file:
+        file.write(f"    access: rsync-only\n    run_root: {client.host.home}/remote-install-run\n")
+    client.write("a", "x\n")
+    done = client("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert client.host.read(f"{client.there}/a") == "x\n"
+
+
+def test_a_file_takes_the_place_of_a_folder_but_not_of_what_a_job_put_there(site: Client) -> None:
+    for name in ("a/b/c", "a/d", "e/f"):
+        site.write(name, "x\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    site.host.write_file(f"{site.there}/e/made", "y\n")
+    shutil.rmtree(site.run_directory / "a")
+    site.write("a", "file\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    assert site.host.read(f"{site.there}/a") == "file\n"
+    shutil.rmtree(site.run_directory / "e")
+    site.write("e", "file\n")
+    done = site("install", "demo", "-p", "hpc")
+    assert (done.code, site.host.read(f"{site.there}/e/made")) == (5, "y\n")
+
+
+def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site: Client) -> None:
+    site.write("log/notes", "x\n")
+    site.write("log/job/job/01/job.status", "\n\n")
+    site.host.write_file(there(site, "job.status"), "EXIT=3\n\n")
+    done = site("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert site.host.read(f"{site.there}/log/notes") == "x\n"
+    assert site.host.read(there(site, "job.status")) == "EXIT=3\n\n"
+
+
+def test_an_exit_record_that_changes_neither_size_nor_time_is_seen(site: Client) -> None:
+    for code in (" ", "7"):
+        site.host.write_file(there(site, "job.status"), f"EXIT={code}\n")
+        site.host.run(["touch", "-d", "2026-01-01 12:00:00", there(site, "job.status")], check=True)
+        mirror.pull(platform(site), request(site), Talk())
+        assert here(site, "job.status").read_text() == f"EXIT={code}\n"
+
+
+def test_a_job_whose_end_is_seen_has_printed_all(site: Client) -> None:
+    """It ends while the output that it has by then is on its way."""
+    found = platform(site)
+    slow = replace(found, rsync=replace(found.rsync, options=("--bwlimit=500",)))
+    site.host.write_file(there(site, "job.status"), "EXIT= \n")
+    site.host.run(["sh", "-c", f"head -c 1000000 /dev/urandom >{there(site, 'job.out')}"], check=True)
+    ends = f"cd {there(site, '')}; sleep 1; echo last >>job.out; echo EXIT=0 1<>job.status"
+    site.host.run(["sh", "-c", f"({ends}) >/dev/null 2>&1 &"], check=True)
+    seen = []
+
+    def look(*_words: object) -> None:
+        seen.append((here(site, "job.status").read_text(), here(site, "job.out").read_bytes()[-5:]))
+
+    fields = request(site, out=0)
+    mirror.call(slow, "watch", lambda: fields, lambda _reply: None, Talk(), look)
+    ((status, end),) = seen
+    assert status != "EXIT=0\n" or end == b"last\n"
+
+
+def test_a_job_that_was_killed_before_it_started_leaves_no_secrets_there(site: Client) -> None:
+    for name in ("job", "job.secrets"):
+        site.host.write_file(there(site, name), "x\n")
+    one = {"reply": "job", "job": "job", "try": 1, "state": "killed"}
+
+    def killed(verb: str, _fields: object, heard: Callable[[dict[str, Any]], None]) -> None:
+        if verb == "kill":
+            here(site, "").mkdir(parents=True, exist_ok=True)
+            here(site, "job.start").symlink_to(NOT_STARTED)
+        heard(one)
+
+    told: list[dict[str, Any]] = []
+    secret = platform(site, "    secrets: [API_KEY]\n")
+    mirror.call(secret, "kill", lambda: request(site), told.append, Talk(), killed)
+    assert told == [one]
+    found = site.host.run(["ls", there(site, "")], check=True).stdout.split()
+    assert found == ["job", "job.end", "job.start"]
+
+
+def test_a_fetch_leaves_alone_what_was_submitted_from_here(site: Client) -> None:
+    site.write("log/job/job/01/job.submit", "JOB_ID=12\n")
+    site.host.write_file(there(site, "job.submit"), "JOB_ID=13\nTAG=another job of mine\n")
+    site.host.write_file(there(site, "job.out"), "out\n")
+    done = site("fetch", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert here(site, "job.out").read_text() == "out\n"
+    assert here(site, "job.submit").read_text() == "JOB_ID=12\n"
+
+
+@pytest.mark.parametrize("link", ["log", "log/job"])
+def test_nothing_is_mirrored_behind_a_link(site: Client, tmp_path: Path, link: str) -> None:
+    """A run directory may come from a stranger."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (site.run_directory / link).parent.mkdir(exist_ok=True)
+    (site.run_directory / link).symlink_to(elsewhere)
+    site.host.write_file(there(site, "job.status"), "EXIT=0\n\n")
+    done = site("poll", "demo", "job", "-p", "hpc")
+    assert (done.code, list(elsewhere.iterdir())) == (9, [])
+    assert "is a link" in done.err
+
+
+def test_a_link_there_in_the_place_of_our_record_is_not_followed_here(site: Client) -> None:
+    pipe = site.folder / "pipe"
+    os.mkfifo(pipe)
+    site.host.run(["mkdir", "-p", f"{site.there}/.remote-install"], check=True)
+    site.host.run(["ln", "-s", str(pipe), f"{site.there}/.remote-install/manifest"], check=True)
+    assert site("install", "demo", "-p", "hpc", timeout=20).code == 0
+
+
+@pytest.mark.parametrize("record", ['{"entries": [[1, "f", false, "x"]]}', "[" * 100_000, '{"entries": 7}', "7"])
+def test_a_manifest_there_that_is_not_in_order_says_nothing(site: Client, record: str) -> None:
+    site.write("a", "x\n")
+    site.host.write_file(f"{site.there}/.remote-install/manifest", record)
+    done = site("install", "demo", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert site.host.read(f"{site.there}/a") == "x\n"
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]"])
+def test_a_damaged_record_of_whose_it_is_does_not_make_it_ours(site: Client, record: str) -> None:
+    site.host.write_file(f"{site.there}/.remote-install/uuid", record)
+    done = site("install", "demo", "-p", "hpc")
+    assert (done.code, "record is damaged" in done.err) == (9, True)
+    assert site("install", "demo", "-p", "hpc", "--adopt").code == 0

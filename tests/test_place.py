@@ -1,0 +1,20 @@
+"""What a job host says of its place, and how much of it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from remote_install import place
+from remote_install.talk import Talk
+from transfer.platforms import JobRunner, Platform
+
+
+@pytest.mark.parametrize("runner", ["background", "at", "pbs"])
+def test_no_host_can_have_its_jobs_started_here(runner: str) -> None:
+    """Whether the job runner here sees it is asked of Slurm alone."""
+    platform = replace(Platform("hpc", ("h",), "hpc"), job_runner=JobRunner(runner))
+    talk = Talk()
+    place.learn({"run_dir": "/r", "shared": True, "runner_seen": True}, platform, talk)
+    assert talk.learnt.here["hpc"] is False

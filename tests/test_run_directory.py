@@ -1,0 +1,54 @@
+"""What is ours in a run directory here: it may come from a stranger, and a run may take days."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from remote_install import source
+from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    return open_run(str(folder))
+
+
+def make_old(run: RunDirectory, token: str) -> None:
+    os.utime(os.path.join(run.path, SEEN, token), times=(time.time() - 2 * STALE,) * 2)
+
+
+def tokens(run: RunDirectory) -> set[str]:
+    return set(os.listdir(os.path.join(run.path, SEEN))) - {".gitignore"}
+
+
+def test_the_token_of_a_process_that_lives_for_days_stays(run: RunDirectory) -> None:
+    token = run.token
+    make_old(run, token)
+    assert run.token == token  # as each call does
+    other = open_run(run.path).token
+    assert tokens(run) == {token, other}
+
+
+def test_a_token_that_was_swept_away_is_made_again(run: RunDirectory) -> None:
+    token = run.token
+    make_old(run, token)
+    other = open_run(run.path).token
+    assert tokens(run) == {other}
+    assert run.token == token
+    assert tokens(run) == {token, other}
+    assert Path(run.path, SEEN, token).read_text() == token
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["hashes", "fetched", "installed"])
+def test_a_pipe_in_the_place_of_a_file_of_ours_holds_nobody(run: RunDirectory, name: str) -> None:
+    run.own_folder(".remote-install")
+    os.mkfifo(os.path.join(run.path, ".remote-install", name))
+    assert source.scan(run, ("rsync",), lambda _text: None).entries == {}
+    assert (run.fetched(), run.installed()) == ((), ())
