@@ -148,6 +148,7 @@ def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WR
     options += ["-c"] if files is WRITTEN else []
     here, there = fields["mirror"]["here"], fields["mirror"]["there"]
     folder = os.path.join(here, JOBS)
+    os.makedirs(folder, exist_ok=True)
     command = rsync.pull(
         platform,
         platform.hosts[0],
