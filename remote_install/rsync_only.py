@@ -77,7 +77,7 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> t
     before = state(run.run_id, platform, talk)
     _check_owner(before, uuid, there, adopt, platform)
     names = tuple(content.entries)
-    if before.get("whole") and before["entries"] == content.entries:
+    if before.get("whole") and before["entries"] == content.entries and before.get("uuid") == uuid:
         return _send(run, platform, there, names, talk), 0, there
     _write(run, platform, content, before["entries"], talk)
     in_the_way = tuple(path for path in before["entries"] if not _has_folder(path, content))

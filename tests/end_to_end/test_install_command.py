@@ -442,6 +442,6 @@ def test_a_file_that_it_makes_unreadable_is_named(client: Client) -> None:
 def test_an_install_command_that_failed_here_and_is_gone_keeps_no_job_from_running(client: Client) -> None:
     client.write("run.yaml", "install: {command: exit 1}\n")
     assert client("install", "demo", "-p", "localhost").code == 1
-    client.write("run.yaml", "")
+    (client.run_directory / "run.yaml").unlink()
     done = client("run", "demo", "-p", "localhost", "--", "true")
     assert done.code == 0, done.err
