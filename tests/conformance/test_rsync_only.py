@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from batch import Slurm
 from batch.fixtures import start_slurm
+from end_to_end.client import Client
 from hosts import JobHosts
 
 from .login_node import SHARED, LoginNode
@@ -120,8 +121,7 @@ def test_another_run_directory_of_the_same_id_is_refused(user: LoginNode) -> Non
 
 def test_without_a_job_runner_here_nothing_is_sent(tmp_path: Path, two_sites: tuple[Slurm, Slurm]) -> None:
     host = two_sites[1].host
-    from end_to_end.client import Client
-
+    host.run(["rm", "-rf", "box/runs"], check=True)
     client = Client(tmp_path, host)
     client.prepare(f"    access: rsync-only\n    rsync: {{root: {ROOT}}}\n    run_root: {ROOT}/runs\n")
     client.write("a", "x\n")
