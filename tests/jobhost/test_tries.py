@@ -6,13 +6,15 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remote_install.jobhost import layout, tries
+from remote_install.jobhost import layout, status, tries
 from remote_install.jobhost.layout import JobDirectory
+from remote_install.jobhost.status import Facts
 from remote_install.jobhost.tries import Looker, claim, find
 from remote_install.jobhost.wire import Refusal
 
@@ -206,3 +208,36 @@ def test_what_the_client_is_told_of_a_try_has_these_fields(run: bytes) -> None:
         "missed_for": None,
         "messages": [],
     }
+
+
+class Runner:
+    """A batch system that gives one answer, after `act`."""
+
+    name, of_processes = "mine", False
+
+    def __init__(self, word: str, act: Callable[[], object] = lambda: None) -> None:
+        self._word, self._act = word, act
+
+    def of(self, _facts: Facts) -> Runner:
+        return self
+
+    def ask(self, tries: list[Facts]) -> list[status.Answer]:
+        self._act()
+        return [status.Answer(self._word)] * len(tries)
+
+
+def test_a_job_that_ends_while_its_job_runner_is_asked_has_ended(run: bytes) -> None:
+    job = claim(run, "a", "1" * 32)
+    os.symlink("batch mine::7", job.start)
+    looker = Looker(Runner(status.GONE, lambda: os.symlink("EXIT=3", job.end)))  # type: ignore[arg-type]
+    assert looker.look(job).verdict.state == "failed"
+    assert not os.path.exists(job.gone)
+
+
+@pytest.mark.parametrize(("word", "state"), [(status.QUEUED, "submitted"), (status.RUNNING, "running")])
+def test_a_job_that_is_in_the_queue_again_has_not_ended(run: bytes, word: str, state: str) -> None:
+    job = claim(run, "a", "1" * 32)
+    os.symlink("batch mine::7", job.start)
+    os.symlink("EXIT=143", job.end)
+    assert Looker(Runner(word)).look(job).verdict.state == state  # type: ignore[arg-type]
+    assert Looker(Runner(status.GONE)).look(job).verdict.state == "killed"  # type: ignore[arg-type]
