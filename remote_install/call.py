@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Callable, TypeVar
 
 from remote_install import place, program
@@ -28,26 +27,22 @@ def call(platform: Platform, verb: str, request: Callable[[], Json], heard: Call
     if is_mirrored(platform):
         from remote_install import mirror  # seldom needed, and a tenth of what starts
 
-        mirror.call(platform, verb, request, heard, talk, functools.partial(_on_the_mirror, platform, talk))
-        return
+        def here(verb: str, fields: Json, heard: Callable[[Json], None]) -> None:
+            _converse_here(platform, verb, _asking(lambda: fields, heard), talk)
 
+        mirror.call(platform, verb, request, heard, talk, here)
+    else:
+        converse(platform, verb, _asking(request, heard), talk)
+
+
+def _asking(request: Callable[[], Json], heard: Callable[[Json], None]) -> Callable[[Conversation], None]:
     def act(there: Conversation) -> None:
         there.say(request())
         there.say_no_more()
         for reply in there.replies():
             heard(reply)
 
-    converse(platform, verb, act, talk)
-
-
-def _on_the_mirror(platform: Platform, talk: Talk, verb: str, fields: Json, heard: Callable[[Json], None]) -> None:
-    def act(there: Conversation) -> None:
-        there.say(fields)
-        there.say_no_more()
-        for reply in there.replies():
-            heard(reply)
-
-    _converse_here(platform, verb, act, talk)
+    return act
 
 
 def converse(platform: Platform, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:

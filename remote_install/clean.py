@@ -15,6 +15,7 @@ from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer.errors import HostUnsuitable, RemoteInstallError
 from transfer.platforms import Platform
+from transfer.wording import visible
 
 MOST_TOLD = 100  # of what is left
 
@@ -120,7 +121,7 @@ def _outcome(reply: Json, platform: Platform) -> dict[str, Any]:
     in_order = type(files) is int and files >= 0 and isinstance(rows, list) and len(rows) <= MOST_TOLD
     if not in_order or not all(isinstance(row, list) and len(row) >= 2 for row in rows or []):
         raise _not_in_order(platform)
-    left = tuple((_text(row[0]), _text(row[1])) for row in rows or [])
+    left = tuple((visible(str(row[0]))[:4096], visible(str(row[1]))[:4096]) for row in rows or [])
     folders = _texts(reply.get("folders", []), platform)
     run_dir = plan.path(reply, "run_dir", platform)
     return {"run_dir": run_dir, "removed": True, "files": files, "left": left, "folders": folders}
@@ -129,11 +130,7 @@ def _outcome(reply: Json, platform: Platform) -> dict[str, Any]:
 def _texts(value: object, platform: Platform) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _not_in_order(platform)
-    return tuple(_text(one) for one in value)
-
-
-def _text(value: object) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(value))[:4096]
+    return tuple(visible(str(one))[:4096] for one in value)
 
 
 def _not_in_order(platform: Platform) -> HostUnsuitable:

@@ -14,7 +14,15 @@ from typing import Any
 from remote_install import elsewhere, place, plan, program, source
 from remote_install.call import ask_if_there
 from remote_install.conversation import Conversation
-from remote_install.install import Installed, install_command, opening, push_command, tell_others, unreadable
+from remote_install.install import (
+    Installed,
+    install_command,
+    is_in_place,
+    opening,
+    push_command,
+    tell_others,
+    unreadable,
+)
 from remote_install.jobhost import manifest, wire
 from remote_install.plan import Plan
 from remote_install.run_directory import RunDirectory
@@ -105,7 +113,7 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
         tell_others(contents[0], talk)
         return _ask(there, run, platform, contents[0], adopt)
 
-    if place.is_here(platform, talk) and not run.settings.install_command:
+    if is_in_place(run, platform, talk):
         return Planned(platform, 0.0, Plan(run.path), mode=place.mode(platform, talk))
     try:
         found = ask_if_there(platform, "install", act, recorder.talk)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from remote_install import elsewhere, place, plan
 from remote_install.call import call
 from remote_install.program import past_noise
 from remote_install.rsync_only import is_mirrored
-from remote_install.rsync_only import run_dir as rsync_only_dir
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_yaml import inside
 from remote_install.talk import Talk
@@ -67,46 +66,47 @@ def fetch(
 
     Raises HostError or TransferError.
     """
-    known = Place(run_dir) if run_dir and not platform.symlink_dirs else None
-    if is_mirrored(platform):
-        known = Place(rsync_only_dir(run.run_id, platform))
-    elif place.known_shared(run, platform, talk) is None:
-        known = known or hello(run, platform, talk)
-    if known is None or place.known_shared(run, platform, talk) is not None:
+    there = Place(run_dir) if run_dir and not platform.symlink_dirs else None
+    if place.known_shared(run, platform, talk) is None:
+        there = there or hello(run, platform, talk)
+    if there is None or place.known_shared(run, platform, talk) is not None:
         return Changes(0, 0)  # what the jobs wrote is here
-    there = known
-    commands = fetching(run, platform, paths, lambda: there)
+    commands = fetching(run, platform, paths, there)
     run.remember_fetched(paths)
     past = past_noise(platform, platform.hosts[0], talk)
     done = [transfer(platform, platform.hosts[0], one, talk.tell, talk.command, past) for one in commands]
     return Changes(sum(one.files for one in done), sum(one.bytes_sent for one in done))
 
 
-def fetching(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], place: Callable[[], Place], *more: str
-) -> list[Command]:
+def fetching(run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, *more: str) -> list[Command]:
     """What `fetch` runs, with `more` options: one command, and one more for each folder that symlink_dirs lead to.
 
     Raises UsageError, WouldDoHarm.
     """
+    refuse_links(run, paths)
+    names = (f"{JOBS}/", *map(checked, paths))
+    # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
+    ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
+    options = (*more, "--safe-links", "--no-devices", "--no-specials", *ours, *LOGS)
+    return [
+        rsync.pull_names(
+            platform, platform.hosts[0], f"{folder}/", "./", tuple(map(os.fsencode, which)), options, run.path
+        )
+        for folder, which in _by_folder(names, there).items()
+    ]
+
+
+def refuse_links(run: RunDirectory, paths: tuple[str, ...]) -> None:
+    """Raises WouldDoHarm where what comes would land behind a link."""
     for path in paths:
         for link in run.links_on(path):
             raise WouldDoHarm(
                 f"{link} is a link here, and would be replaced by what comes",
                 "Fetch something else, or remove the link.",
             )
-    names = (f"{JOBS}/", *map(checked, paths))
-    # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
-    ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
-    options = (*more, "--safe-links", "--no-devices", "--no-specials", *ours, *LOGS)
-    host, there = platform.hosts[0], place()
-    return [
-        rsync.pull_names(platform, host, f"{folder}/", "./", tuple(map(os.fsencode, which)), options, run.path)
-        for folder, which in _by_folder(names, there).items()
-    ]
 
 
-def _by_folder(names: tuple[str, ...], place: Place) -> dict[str, list[str]]:
+def _by_folder(names: tuple[str, ...], there: Place) -> dict[str, list[str]]:
     """Which names come from which folder there.
 
     >>> _by_folder(("log/job/", "out", "work/a"), Place("/r", {"log/job": "/s", "work": "/s", "out/big": "/t"}))
@@ -115,9 +115,9 @@ def _by_folder(names: tuple[str, ...], place: Place) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
         plain = name.rstrip("/")
-        around = [folder for path, folder in place.links.items() if f"{plain}/".startswith(f"{path}/")]
-        found.setdefault(around[0] if around else place.run_dir, []).append(name)
-        for path, folder in place.links.items():
+        around = [folder for path, folder in there.links.items() if f"{plain}/".startswith(f"{path}/")]
+        found.setdefault(around[0] if around else there.run_dir, []).append(name)
+        for path, folder in there.links.items():
             if path.startswith(f"{plain}/"):
                 found.setdefault(folder, []).append(path)
     return found

@@ -29,6 +29,7 @@ from transfer.errors import (
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.sync import first_command, transfer_once
+from transfer.wording import visible
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,15 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
 def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
     if rsync_only.is_mirrored(platform):
         return rsync_only.install(run, platform, talk, adopt)
-    nothing_to_do = not run.settings.install_command and not platform.symlink_dirs
-    if place.is_here(platform, talk) and nothing_to_do and not Target(os.fsencode(run.path)).unfinished:
-        return Changes(0, 0), 0, run.path  # jobs run in the run directory itself
+    if is_in_place(run, platform, talk):
+        return Changes(0, 0), 0, run.path
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
+
+
+def is_in_place(run: RunDirectory, platform: Platform, talk: Talk) -> bool:
+    """Do jobs run in the run directory itself, and is nothing to be made in it?"""
+    nothing_to_do = not run.settings.install_command and not platform.symlink_dirs
+    return place.is_here(platform, talk) and nothing_to_do and not Target(os.fsencode(run.path)).unfinished
 
 
 def one_each(platforms: list[Platform]) -> list[Platform]:
@@ -89,14 +95,14 @@ def one_each(platforms: list[Platform]) -> list[Platform]:
 
 def unreadable(error: OSError) -> TransferError:
     """The error for a file of the run directory here."""
-    name = _shown(os.fsdecode(error.filename)) if error.filename else "this machine"
+    name = visible(os.fsdecode(error.filename)) if error.filename else "this machine"
     return TransferError(f"{name}: {error.strerror}", "Every file of the run directory must be readable here.")
 
 
 def tell_others(content: Content, talk: Talk) -> None:
     """Say what can't be installed."""
     for path in content.others:
-        talk.tell(f"{_shown(os.fsdecode(path))} is not installed: it is no file, folder or link")
+        talk.tell(f"{visible(os.fsdecode(path))} is not installed: it is no file, folder or link")
 
 
 def _talk(
@@ -126,15 +132,15 @@ def _talk(
         there.say({"do": "place"})
         if wanted.runs_command:
             talk.tell(f"{platform.name}: the install command runs")
-        told = _placed(there, platform, talk)
+        told = _until(there, platform, talk, "installed", "changed")
     if told["reply"] == "changed":
         raise TransferInterrupted(
-            f"{platform.hosts[0]}: a file changed here while it was installed: {_shown(told.get('path'))}",
+            f"{platform.hosts[0]}: a file changed here while it was installed: {visible(str(told.get('path')))}",
             "Install again when nothing writes to the run directory.",
             platform.hosts[0],
         )
     for name in wanted.kept[:5]:
-        shown = _shown(os.fsdecode(name))
+        shown = visible(os.fsdecode(name))
         talk.tell(f"{platform.name}: {shown} is gone here, but was changed there since: it is left alone")
     return changes, len(wanted.delete), wanted.run_dir
 
@@ -151,10 +157,6 @@ def _build_in_place(
         there.say({"digest": content.digest})
         source.remember(run, content)
     there.hear("installed")
-
-
-def _placed(there: Conversation, platform: Platform, talk: Talk) -> dict[str, Any]:
-    return _until(there, platform, talk, "installed", "changed")
 
 
 def _until(there: Conversation, platform: Platform, talk: Talk, *kinds: str) -> dict[str, Any]:
@@ -208,7 +210,3 @@ def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_d
 def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
     command = _push(run, platform, wanted.send, wanted.run_dir)
     return transfer_once(platform.hosts[0], command, talk.command, past_noise(platform, platform.hosts[0], talk))
-
-
-def _shown(name: object) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(name))

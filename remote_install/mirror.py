@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from remote_install import rsync_only
-from remote_install.jobhost import layout
+from remote_install.jobhost import layout, status
 from remote_install.jobhost.killing import NOT_STARTED
-from remote_install.jobhost.verbs import LONGEST_WAIT
+from remote_install.jobhost.layout import JobDirectory
 from remote_install.talk import Talk
 from transfer import rsync
 from transfer.errors import TransferError, WouldDoHarm
@@ -26,10 +26,8 @@ JOBS = layout.JOBS.decode()
 # What a job writes while it runs, and what it prints; what it is sent. The token tells other checkouts whose a try is.
 WRITTEN = ("job.status", "job.start", "job.end", "job.kill", "job.token", "job.messages/", "job.messages/*")
 OUTPUT = ("job.out", "job.err")
-SENT = ("job", "job.batch", "job.limit", "job.secrets", "job.token")
-GATES = ("job.start", "job.kill")
 ENDS = 20.0  # seconds after a kill in which the exit records are waited for
-ENDED = ("succeeded", "failed", "killed", "lost", "submit-failed")
+LONGEST_WAIT = 0.4  # seconds between two looks at first, where the platform says less: each is an rsync
 
 
 def call(
@@ -57,22 +55,23 @@ def _submit(platform: Platform, fields: Json, heard: Callable[[Json], None], tal
     rsync_only.check_jobs(platform)
     _check_whole(platform, fields, talk)
     pull(platform, fields, talk)
-    staged: list[tuple[str, int]] = []
+    staged: dict[str, JobDirectory] = {}
 
     def note(reply: Json) -> None:
         if reply["reply"] == "job" and isinstance(reply.get("try"), int):
-            staged.append((str(reply["job"]), reply["try"]))
+            staged[str(reply["job"])] = _job(reply)
         elif reply["reply"] == "error":
             heard(reply)
 
     try:
         here("submit", {**fields, "stage": True}, note)
-        names = [_file(job, number, name) for job, number in staged for name in SENT]
-        push(platform, fields, [*names, ".remote-install/bin/remote-install-message"], ("-p",), talk)
+        names = [name for job in staged.values() for name in (job.script, job.batch, job.limit, job.secrets, job.token)]
+        push(platform, fields, [*names, layout.message_program(b"")], ("-p",), talk)
     finally:
-        for job, number in staged:
-            _forget(os.path.join(fields["mirror"]["here"], _file(job, number, "job.secrets")))
-    wanted = {job for job, _ in staged}
+        for job in staged.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(_here(fields, job.secrets))
+    wanted = staged.keys()
     rest = [job for job in fields["jobs"] if job["job"] in wanted]
     here("submit", {**fields, "secrets": {}, "jobs": rest}, heard)
 
@@ -82,39 +81,36 @@ def _kill(platform: Platform, fields: Json, heard: Callable[[Json], None], talk:
     pull(platform, fields, talk)
     told: list[Json] = []
     here("kill", fields, told.append)
-    tries = [(str(one["job"]), one["try"]) for one in told if one["reply"] == "job" and isinstance(one["try"], int)]
-    names = [_file(job, number, name) for job, number in tries for name in GATES]
-    push(platform, fields, names, ("--ignore-existing",), talk)
+    tries = [_job(one) for one in told if one["reply"] == "job" and isinstance(one["try"], int)]
+    push(platform, fields, [name for job in tries for name in (job.start, job.kill)], ("--ignore-existing",), talk)
     until = time.monotonic() + ENDS
     pull(platform, fields, talk)
-    kept = [_file(*one, "") for one in tries if _record_not_started(fields["mirror"]["here"], _file(*one, ""))]
-    push(platform, fields, [f"{folder}job.end" for folder in kept], ("--ignore-existing",), talk)
+    kept = [job for job in tries if _record_not_started(fields, job)]
+    push(platform, fields, [job.end for job in kept], ("--ignore-existing",), talk)
     if kept and platform.secrets:  # a job that starts removes them itself
-        secrets = tuple(f"{folder}job.secrets".encode() for folder in kept)
-        rsync_only.delete(platform, fields["mirror"]["there"], secrets, talk)
+        rsync_only.delete(platform, fields["mirror"]["there"], tuple(job.secrets for job in kept), talk)
     while True:
         last: list[Json] = []
         here("poll", fields, last.append)
-        open_ones = [one for one in last if one["reply"] == "job" and one.get("state") not in ENDED]
+        open_ones = [one for one in last if one["reply"] == "job" and one.get("state") not in status.ENDED]
         if not open_ones or time.monotonic() > until:
             break
-        time.sleep(platform.polling.first)
+        time.sleep(max(platform.polling.first, LONGEST_WAIT))
         pull(platform, fields, talk)
     errors = {str(one.get("job")): one for one in told if one["reply"] == "error"}
     for one in last:
         heard(errors.get(str(one.get("job")), one))
 
 
-def _record_not_started(here: str, folder: str) -> bool:
+def _record_not_started(fields: Json, job: JobDirectory) -> bool:
     """Is its gate there ours? Then it will never start."""
-    path = os.path.join(here, folder)
     try:
-        ours = os.readlink(f"{path}job.start") == NOT_STARTED
+        ours = os.readlink(_here(fields, job.start)) == NOT_STARTED.encode()
     except OSError:
         return False
     if ours:
         with contextlib.suppress(OSError):  # it is recorded by now
-            os.symlink(f"EXIT={128 + signal.SIGTERM}", f"{path}job.end")
+            os.symlink(f"EXIT={128 + signal.SIGTERM}", _here(fields, job.end))
     return ours
 
 
@@ -158,38 +154,39 @@ def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WR
         folder,
     )
     try:
-        rsync_only.queued(lambda: transfer(platform, platform.hosts[0], command, talk.tell, talk.command))
+        transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
     except TransferError as error:
         if "No such file" not in str(error):  # no job was ever submitted there
             raise
 
 
-def push(platform: Platform, fields: Json, names: list[str], options: tuple[str, ...], talk: Talk) -> None:
+def push(platform: Platform, fields: Json, names: list[bytes], options: tuple[str, ...], talk: Talk) -> None:
     """Those of the `names` in the run directory here that there are."""
     here, there = fields["mirror"]["here"], fields["mirror"]["there"]
-    found = tuple(name.encode() for name in names if os.path.lexists(os.path.join(here, name)))
+    found = tuple(name for name in names if os.path.lexists(_here(fields, name)))
     if not found:
         return
     command = rsync.push_names(platform, platform.hosts[0], "./", there, found, ("-c", *options), here)
-    rsync_only.queued(lambda: transfer(platform, platform.hosts[0], command, talk.tell, talk.command))
+    transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
 
 
 def _check_whole(platform: Platform, fields: Json, talk: Talk) -> None:
     """Raises WouldDoHarm, as the job host program would, when the install there is not whole or another's."""
-    known = rsync_only.state(fields["run"], platform, talk)
     host = platform.hosts[0]
-    if not known["whole"]:
+    with rsync_only.record(fields["run"], platform, talk) as target:
+        whole, uuid = rsync_only.is_whole(target), target.owner().get("uuid")
+    if not whole:
         hint = "Install it first: the same install command finishes it."
         raise WouldDoHarm(f"{host}: run {fields['run']} is not installed whole there", hint, host)
-    if known.get("uuid") != fields["uuid"]:
+    if uuid != fields["uuid"]:
         hint = "Take it over with install --adopt."
         raise WouldDoHarm(f"{host}: run {fields['run']} there is of another run directory", hint, host)
 
 
-def _file(job: str, number: int, name: str) -> str:
-    return f"{JOBS}/{job}/{number:02d}/{name}"
+def _job(reply: Json) -> JobDirectory:
+    """The folder of a try, relative to the run directory."""
+    return layout.job_directory(b"", str(reply["job"]), reply["try"])
 
 
-def _forget(path: str) -> None:
-    if os.path.lexists(path):
-        os.unlink(path)
+def _here(fields: Json, name: bytes) -> bytes:
+    return os.path.join(os.fsencode(fields["mirror"]["here"]), name)

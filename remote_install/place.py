@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 from remote_install.jobhost import sharing
-from remote_install.jobhost.runners import slurm
 from remote_install.rsync_only import is_mirrored, run_dir
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.talk import Talk
@@ -18,7 +17,7 @@ from transfer.errors import ConfigError
 from transfer.platforms import Platform
 
 SSH, SHARED, LOCAL, RSYNC_ONLY = "ssh", "shared filesystem", "local", "rsync-only"
-OF_PROCESSES = ("background", "at")  # their jobs are processes of the job host itself
+IN_PLACE = (SHARED, LOCAL)  # jobs run in the run directory here
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "here.py")
 
 
@@ -118,4 +117,4 @@ def _asks_for_cluster(platform: Platform) -> bool:
 @functools.cache
 def _cluster() -> str:
     """The cluster of the Slurm on this machine; "" for none."""
-    return slurm.own_cluster() if shutil.which("scontrol") else ""
+    return sharing.own_cluster() if shutil.which("scontrol") else ""

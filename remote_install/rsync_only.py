@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import random
 import re
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 from remote_install import source
 from remote_install.jobhost import manifest
-from remote_install.jobhost.files import open_regular
-from remote_install.run_directory import RunDirectory, write_through
+from remote_install.jobhost.target import OURS, Manifest, Target
+from remote_install.run_directory import RunDirectory
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
 from transfer.command import Command
-from transfer.errors import ConfigError, RefusedBySite, TransferInterrupted, WouldDoHarm
+from transfer.errors import ConfigError, RefusedBySite, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.sync import transfer
+from transfer.wording import visible
 
-OURS = b".remote-install"
 UUID, MANIFEST, MARK = (OURS + b"/" + name for name in (b"uuid", b"manifest", b"unfinished"))
-# rrsync lets one process at a time into a folder: the next one waits, this many seconds at most.
-QUEUE, STEP = 120.0, 0.5
+IGNORE = ("--ignore-missing-args", "--no-links")  # a link there could lead to anything here
 
 
 def is_mirrored(platform: Platform) -> bool:
@@ -74,40 +70,49 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> t
     content = source.scan(run, platform.rsync.command, talk.command)
     uuid = run.uuid()
     source.remember(run, content)
-    before = state(run.run_id, platform, talk)
-    _check_owner(before, uuid, there, adopt, platform)
-    names = tuple(content.entries)
-    if before.get("whole") and before["entries"] == content.entries and before.get("uuid") == uuid:
-        return _send(run, platform, there, names, talk), 0, there
-    _write(run, platform, content, before["entries"], talk)
-    in_the_way = tuple(path for path in before["entries"] if not _has_folder(path, content))
+    with record(run.run_id, platform, talk) as target:
+        _check_owner(target, uuid, there, adopt, platform)
+        changes, gone = _bring(run, platform, content, target, talk)
+    return changes, gone, there
+
+
+def _bring(run: RunDirectory, platform: Platform, content: Content, target: Target, talk: Talk) -> tuple[Changes, int]:
+    there, names, uuid = run_dir(run.run_id, platform), tuple(content.entries), run.uuid()
+    before = target.brought()
+    if is_whole(target) and target.manifest().entries == content.entries and target.owner().get("uuid") == uuid:
+        return _send(run, platform, there, names, talk), 0
+    target.prepare()
+    target.claim(uuid, f"{os.uname().nodename}:{run.path}", adopt=True)
+    target.mark(content.entries)
+    _put(target, (OURS + b"/.gitignore", UUID, MARK), run.run_id, platform, talk)
+    in_the_way = tuple(path for path in before if not _has_folder(path, content))
     if in_the_way:  # in a folder where a file is to be: with what a job has put there it stays, and rsync says so
         delete(platform, there, in_the_way, talk)
     changes = _send(run, platform, there, names, talk)
-    gone = tuple(path for path, entry in before["entries"].items() if entry.kind != manifest.FOLDER)
+    gone = tuple(path for path, found in before.items() if any(entry.kind != manifest.FOLDER for entry in found))
     gone = tuple(path for path in gone if path not in content.entries and _has_folder(path, content))
     if gone:
         delete(platform, there, gone, talk)
-    _write(run, platform, content, None, talk)
+    target.finish(Manifest(content.entries, {}, "", {}))
+    _put(target, (MANIFEST,), run.run_id, platform, talk)
     delete(platform, there, (MARK,), talk)
-    return changes, len(gone), there
+    return changes, len(gone)
 
 
-def state(run_id: str, platform: Platform, talk: Talk) -> dict[str, Any]:
-    """What is known there of the run directory: uuid, origin, entries, and is it whole? Empty where nothing is."""
+def is_whole(target: Target) -> bool:
+    """Is all there that an install was to bring?"""
+    return target.installed and not target.unfinished
+
+
+@contextlib.contextmanager
+def record(run_id: str, platform: Platform, talk: Talk) -> Iterator[Target]:
+    """What our files there tell of the run directory, brought here as long as the block lasts."""
     names = tuple(_below_root(run_id, platform) + b"/" + name for name in (UUID, MANIFEST, MARK))
     with tempfile.TemporaryDirectory() as folder:
         _run(
             platform, rsync.pull_names(platform, platform.hosts[0], _root(platform), "./", names, IGNORE, folder), talk
         )
-        uuid, whole, mark = (_load(os.path.join(os.fsencode(folder), name)) for name in names)
-    entries: manifest.Entries = {}
-    for found in (whole, mark):
-        entries.update(_entries(found))
-    return {**uuid, "entries": entries, "whole": "entries" in whole and not mark}
-
-
-IGNORE = ("--ignore-missing-args", "--no-links")  # a link there could lead to anything here
+        yield Target(os.path.join(os.fsencode(folder), _below_root(run_id, platform)))
 
 
 def _has_folder(path: bytes, content: Content) -> bool:
@@ -116,27 +121,16 @@ def _has_folder(path: bytes, content: Content) -> bool:
     return all(entry is None or entry.kind == manifest.FOLDER for entry in above)
 
 
-def queued(act: Callable[[], Changes]) -> Changes:
-    """`act`, again and again while another rsync is in the folder there."""
-    until = time.monotonic() + QUEUE
-    while True:
-        try:
-            return act()
-        except TransferInterrupted as error:
-            if "Another instance" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(STEP * (0.5 + random.random()))
-
-
 def _root(platform: Platform) -> str:
     return platform.rsync.root or "/"
 
 
-def _check_owner(before: dict[str, Any], uuid: str, there: str, adopt: bool, platform: Platform) -> None:
-    if {"uuid", "origin"} & before.keys() and before.get("uuid") != uuid and not adopt:
+def _check_owner(target: Target, uuid: str, there: str, adopt: bool, platform: Platform) -> None:
+    owner = target.owner()
+    if owner and owner.get("uuid") != uuid and not adopt:
         raise WouldDoHarm(
             f"{platform.hosts[0]}: {there} holds another run directory under this run id, installed from "
-            f"{before.get('origin', 'elsewhere')}",
+            f"{visible(str(owner.get('origin', 'elsewhere')))}",
             "Give this run an id of its own with --run-id, or take the place over with --adopt.",
             platform.hosts[0],
         )
@@ -192,29 +186,14 @@ def _literal(pattern: bytes) -> bytes:
     return re.sub(rb"([*?\[\\])", rb"\\\1", pattern) if re.search(rb"[*?\[]", pattern) else pattern
 
 
-def _write(
-    run: RunDirectory,
-    platform: Platform,
-    content: Content,
-    before: manifest.Entries | None,
-    talk: Talk,
-) -> None:
-    """before: what was there: the install is marked as unfinished. None: it is whole."""
-    entries = content.entries if before is None else {**before, **content.entries}
-    fields = {"entries": manifest.pack(entries), "cache": [], "built": "", "altered": []}
-    owner = {"uuid": run.uuid(), "origin": f"{os.uname().nodename}:{run.path}"}
-    files = {OURS + b"/.gitignore": b"*\n", UUID: _dump(owner), MARK if before is not None else MANIFEST: _dump(fields)}
-    below = _below_root(run.run_id, platform)
-    names = tuple(below + b"/" + name for name in files)
+def _put(target: Target, names: tuple[bytes, ...], run_id: str, platform: Platform, talk: Talk) -> None:
+    """Bring `names` of our files there. From the root on, so that rsync makes the folders on the way: the one of
+    Debian 11 has no --mkpath."""
+    below = _below_root(run_id, platform)
     options = ("-c", "--omit-dir-times")  # of the folders on the way not all are ours
-    with tempfile.TemporaryDirectory() as folder:
-        # From the root on, so that rsync makes the folders on the way: the one of Debian 11 has no --mkpath.
-        os.makedirs(os.path.join(os.fsencode(folder), below, OURS))
-        for name, data in zip(names, files.values()):
-            write_through(os.path.join(folder, os.fsdecode(name)), data, durable=False)
-        _run(
-            platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), names, options, folder), talk
-        )
+    root = os.fsdecode(target.run_dir[: -len(below)])
+    paths = tuple(below + b"/" + name for name in names)
+    _run(platform, rsync.push_names(platform, platform.hosts[0], "./", _root(platform), paths, options, root), talk)
 
 
 def _below_root(run_id: str, platform: Platform) -> bytes:
@@ -222,27 +201,4 @@ def _below_root(run_id: str, platform: Platform) -> bytes:
 
 
 def _run(platform: Platform, command: Command, talk: Talk) -> Changes:
-    return queued(lambda: transfer(platform, platform.hosts[0], command, talk.tell, talk.command))
-
-
-def _dump(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields).encode("ascii")
-
-
-def _load(path: bytes) -> dict[str, Any]:
-    damaged = {"origin": "somewhere (its record is damaged)"}
-    try:
-        with open_regular(path) as file:
-            fields = json.load(file)
-    except OSError:
-        return {}
-    except (ValueError, RecursionError):
-        return damaged
-    return fields if isinstance(fields, dict) else damaged
-
-
-def _entries(fields: dict[str, Any]) -> manifest.Entries:
-    try:
-        return manifest.unpack(fields.get("entries", []))
-    except (TypeError, ValueError, AttributeError):
-        return {}
+    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from transfer import errors
-from transfer.errors import ConnectionLost, HostUnreachable, LoginRefused, NoAnswer, RemoteInstallError
+from transfer.errors import ConnectionLost, HostBusy, HostUnreachable, LoginRefused, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform, Retry, Ssh
 from transfer.retry import retried
 
@@ -35,7 +35,7 @@ ALL = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RemoteInstallError)),
     key=lambda kind: kind.__name__,
 )
-TRANSIENT = {"HostUnreachable", "ConnectionLost", "NoAnswer", "TransferInterrupted"}
+TRANSIENT = {"HostUnreachable", "ConnectionLost", "NoAnswer", "TransferInterrupted", "HostBusy"}
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
@@ -83,6 +83,18 @@ def test_each_new_try_is_told_with_the_fact_and_the_wait() -> None:
         "h: gone; trying again in N s",
         "h: mute; trying again in N s",
     ]
+
+
+def test_a_busy_place_is_waited_for_however_few_calls_are_allowed_and_that_is_told_once() -> None:
+    flaky, told = Flaky(*[HostBusy("h: busy")] * 3), list[str]()
+    assert retried(flaky, platform(1), told.append) == "done"
+    assert (flaky.calls, told) == (4, ["h: busy; waiting"])
+
+
+def test_a_place_that_stays_busy_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfer.retry.QUEUE", 0.3)
+    with pytest.raises(HostBusy):
+        retried(Flaky(*[HostBusy("h: busy")] * 100), platform(), lambda _: None)
 
 
 @pytest.mark.parametrize("kind", [HostUnreachable, NoAnswer])

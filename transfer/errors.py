@@ -13,7 +13,8 @@ RemoteInstallError      exit code
 │   └── HostUnsuitable       reached, but it lacks what we need (python3, rsync) or answers garbage
 │       └── NoisyStartUp     a start-up file there prints into what rsync says
 ├── TransferError         5  rsync failed
-│   └── TransferInterrupted  the connection broke under it: transient
+│   ├── TransferInterrupted  the connection broke under it: transient
+│   └── HostBusy             another call has the place there: transient, and waited for
 ├── RefusedBySite         6  the host's gate or the site's rules
 ├── JobRunnerError        7  the job runner failed or refused the job
 ├── TimedOutHere          8  we stopped waiting; jobs may still be running
@@ -93,6 +94,10 @@ class TransferError(RemoteInstallError):
 
 
 class TransferInterrupted(TransferError):
+    transient = True
+
+
+class HostBusy(TransferError):
     transient = True
 
 

@@ -135,8 +135,8 @@ class Platforms:
         raise self._missing(name)
 
     def has(self, name: str) -> bool:
-        """Is there a platform of that name, or an expression that matches it?"""
-        return match(name, self.given) is not None
+        """Is there a platform of that name, or an expression that matches it? localhost always is."""
+        return name == LOCALHOST or match(name, self.given) is not None
 
     def candidates(self, name: str) -> tuple[Platform, ...]:
         """The platforms that a name stands for, a platform's or a group's, in the order in which they are tried."""

@@ -6,11 +6,12 @@ from typing import Callable, TypeVar
 
 import tenacity
 
-from transfer.errors import HostUnreachable, NoAnswer, RemoteInstallError
+from transfer.errors import HostBusy, HostUnreachable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
+QUEUE = 120.0  # seconds that a busy place is waited for
 
 
 def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
@@ -18,7 +19,7 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
 
     At most platform.retry.attempts calls. A host that can't be reached is given up when the connect
     time-out is over, counted from the first call: nobody waits for a dead host five times as long.
-    Raises the last error.
+    Before each of them a place that is busy is waited for, and that is told once. Raises the last error.
     """
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_may_pass),
@@ -27,18 +28,29 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         before_sleep=lambda state: tell(_story(state)),
         reraise=True,
     )
-    return attempts(call)
+    queue = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(HostBusy),
+        wait=tenacity.wait_random(0.25, 0.75),
+        stop=tenacity.stop_after_delay(QUEUE),
+        before_sleep=lambda state: tell(f"{_error(state)}; waiting") if state.attempt_number == 1 else None,
+        reraise=True,
+    )
+    return attempts(lambda: queue(call))
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, RemoteInstallError) and error.transient
+    return isinstance(error, RemoteInstallError) and error.transient and not isinstance(error, HostBusy)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _given_up(attempts: int, deadline: float) -> Callable[[tenacity.RetryCallState], bool]:
     def stop(state: tenacity.RetryCallState) -> bool:
         if state.attempt_number >= attempts:
             return True
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
         return isinstance(error, (HostUnreachable, NoAnswer)) and spent > deadline
 
@@ -46,5 +58,4 @@ def _given_up(attempts: int, deadline: float) -> Callable[[tenacity.RetryCallSta
 
 
 def _story(state: tenacity.RetryCallState) -> str:
-    error = state.outcome.exception() if state.outcome else None
-    return f"{error}; trying again in {state.upcoming_sleep:.1f} s"
+    return f"{_error(state)}; trying again in {state.upcoming_sleep:.1f} s"

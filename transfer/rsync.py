@@ -11,6 +11,7 @@ from transfer import quiet, ssh
 from transfer.command import Command, Outcome, last_words
 from transfer.errors import (
     ConfigError,
+    HostBusy,
     HostUnsuitable,
     NoisyStartUp,
     RemoteInstallError,
@@ -260,6 +261,8 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
         return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)
     if code == 2 and b"is your shell clean" in outcome.err:
         return noisy_start_up(host)
+    if b"Another instance of rrsync is already accessing" in outcome.err:  # rrsync(1): one at a time in a folder
+        return HostBusy(f"{host}: another rsync is at work in that folder", "Try again when it is done.", host)
     said_by_ssh = code == 255 or (code in INTERRUPTED and SAID_BY_SSH.search(outcome.err))
     if said_by_ssh and of_ssh is not None:
         return of_ssh

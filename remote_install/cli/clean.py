@@ -70,11 +70,12 @@ def _show(context: Context, one: Cleaned) -> None:
         out.result(f"$ {visible(str(calling(one.platform, 'clean', out.talk)))}")
     if one.error is not None or one.run_dir is None:
         return
+    in_place = one.mode in place.IN_PLACE
     if not one.removed:
-        out.result(f"{one.run_dir if one.mode == place.SSH else 'what we make'} is not on {where}: nothing to remove")
+        out.result(f"{'what we make' if in_place else one.run_dir} is not on {where}: nothing to remove")
         return
     word = "would remove" if one.dry_run else "removed"
-    what = one.run_dir if one.mode == place.SSH else f"what we made in {one.run_dir}"
+    what = f"what we made in {one.run_dir}" if in_place else one.run_dir
     out.result(f"{word} {what} on {where}: {count(one.files, 'file')}")
     for folder in one.folders:
         out.result(f"  with {folder}")

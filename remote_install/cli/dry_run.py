@@ -49,10 +49,10 @@ def lines_of(planned: Planned) -> Iterator[str]:
     plan, content = planned.plan, planned.content
     assert plan is not None
     target = f"{planned.platform.install_target} ({planned.platform.hosts[0]})"
-    if planned.mode == place.SSH:
-        yield f"{target}: would be installed to {plan.run_dir}"
-    else:
+    if planned.mode in place.IN_PLACE:
         yield f"{target}: jobs run in {plan.run_dir} ({planned.mode}), nothing would be sent or deleted"
+    else:
+        yield f"{target}: would be installed to {plan.run_dir}"
     if not planned.asked:
         yield "  It can't be asked what differs: the job host program is not there yet, and a dry run does not send it."
         yield "  All is listed as to be sent, and the run directory is named as hosts.yaml does."

@@ -41,7 +41,7 @@ def jobs_dry_run(context: Context, wanted: list[Wanted], paths: tuple[str, ...],
             there = fetch.Place(run_dir, _folders(context, platform))
             if platform.symlink_dirs:
                 _command(context, calling(platform, "hello", context.out.talk))
-            for command in fetch.fetching(context.run, platform, paths, lambda there=there: there):  # type: ignore[misc]
+            for command in fetch.fetching(context.run, platform, paths, there):
                 _command(context, command, "the names")
     return _end(context, planned)
 
@@ -118,9 +118,9 @@ def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None
     found = ask_if_there(platform, "hello", ask, context.out.talk)
     _name_call(context, platform, "hello", found is not None)
     where = found or fetch.Place(_guessed(context, platform), _folders(context, platform))
-    for command in fetch.fetching(context.run, platform, paths, lambda: where):
+    for command in fetch.fetching(context.run, platform, paths, where):
         _command(context, command, "the names")
-    for command in fetch.fetching(context.run, platform, paths, lambda: where, *DRY) if found else ():
+    for command in fetch.fetching(context.run, platform, paths, where, *DRY) if found else ():
         _show(context, platform, command)
 
 

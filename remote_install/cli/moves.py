@@ -47,9 +47,9 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
         lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)
     )
     for one in installed:
-        if not one.error and one.mode in (place.SHARED, place.LOCAL):
+        if not one.error and one.mode in place.IN_PLACE:
             talk.tell(f"{one.platform.name}: nothing to install, jobs run in {visible(str(one.run_dir))} ({one.mode})")
-    done = [one.changes for one in installed if one.changes and one.mode not in (place.SHARED, place.LOCAL)]
+    done = [one.changes for one in installed if one.changes and one.mode not in place.IN_PLACE]
     if done:
         files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)
         where = count(len(done), "install target")

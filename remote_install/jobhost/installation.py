@@ -57,7 +57,7 @@ def _build_in_place(target: Target, request: Json, client: Client) -> None:
     What the command makes lies in the run directory too: the client looks again, and tells the content as it is then.
     """
     wanted_links, _ = _links(target, request, in_place=True)
-    build = _build_of(target, request)
+    _, _, build = _look(target, request)
     client.say("in place", run_dir=to_text(target.run_dir), runs_command=build.due)
     links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
@@ -71,15 +71,12 @@ def _build_in_place(target: Target, request: Json, client: Client) -> None:
     client.say("installed")
 
 
-def _build_of(target: Target, request: Json) -> Build:
-    return _look(target, request)[2]
-
-
 def _rehearse(target: Target, request: Json, client: Client, shared: bool) -> None:
     """Tell what an install would change, and change nothing: no lock, no mark; another install may be at work."""
     if shared:
         _links(target, request, in_place=True)
-        client.say("in place", run_dir=to_text(target.run_dir), runs_command=_build_of(target, request).due)
+        _, _, build = _look(target, request)
+        client.say("in place", run_dir=to_text(target.run_dir), runs_command=build.due)
         return
     target.check_owner(text(request, "uuid"), request.get("adopt") is True)
     wanted_links, missing = _links(target, request)

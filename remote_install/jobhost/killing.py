@@ -41,12 +41,12 @@ def kill(
     waiting = _take_gates(live, refused)
     cancelled = _cancel(looker, live, refused)
     _end_processes([look for look in live if look not in cancelled], grace)
-    left_none = _await_batch([look.job for look in cancelled], looker)
-    if records:
+    if records:  # at once: a gate of ours without a record is that of a lost job
         for look in waiting:
             if status.read(look.job).exit_code is None and not _members_of(look):
                 _record(look.job, signal.SIGTERM)
-        for job in left_none:
+    for job in _await_batch([look.job for look in cancelled], looker):
+        if records:
             _record(job, signal.SIGKILL)
     looker.forget()
     return [refused.get(job.path) or _look(looker, job) for job in jobs]

@@ -5,7 +5,7 @@ from typing import Optional, Tuple
 
 from . import layout
 from .files import read_regular
-from .runners import slurm
+from .runners import commands, slurm
 from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
 
 SEEN = b".remote-install/seen"  # folder in which who asks has put a file with a fresh name, its content the same
@@ -13,16 +13,15 @@ UUID = b".remote-install/uuid"
 AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
 
 
-def run_directory(request: Json, client: Client) -> bytes:
-    """Where the run directory that the request is about lies here.
-
-    Raises Refusal (3) when what is seen contradicts what is configured.
-    """
-    return find(request, client)[0]
+def own_cluster() -> str:
+    """The cluster of the Slurm here; "" where there is none, or it does not answer."""
+    environment = commands.clean(slurm.KEEP, {"LC_ALL": "C"})
+    return slurm.parse_configuration(commands.run(slurm.configuration(), environment, seconds=10.0))
 
 
 def find(request: Json, client: Client) -> Tuple[bytes, bool]:
-    """The same, and: is it the very one of who asks? That is said, unless it does not matter.
+    """Where the run directory that the request is about lies here, and: is it the very one of who asks? That is said,
+    unless it does not matter. Raises Refusal (3) when what is seen contradicts what is configured.
 
     `mirror` of the request: the run directory lies on a host that admits only rsync. here: where it lies for who asks,
     with what jobs have written there; there: where it lies for the jobs.
@@ -52,7 +51,7 @@ def find(request: Json, client: Client) -> Tuple[bytes, bool]:
                 "Set `filesystem: auto`, or another run_root.",
             )
         return at_root, False
-    runner_seen = found is not None and bool(seen.get("cluster")) and slurm.own_cluster() == seen["cluster"]
+    runner_seen = found is not None and bool(seen.get("cluster")) and own_cluster() == seen["cluster"]
     path = found or at_root
     client.say("place", run_dir=to_text(path), shared=found is not None, runner_seen=runner_seen)
     return path, found is not None

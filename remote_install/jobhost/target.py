@@ -182,7 +182,7 @@ def _rows(fields: Json) -> Brought:
         for row in fields.get("entries", []):
             for path, entry in unpack([row]).items():
                 found.setdefault(path, set()).add(entry)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         pass  # a file that was tampered with: what it does not tell is not deleted
     return found
 

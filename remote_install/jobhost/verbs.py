@@ -7,13 +7,12 @@ import platform
 import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import cleaning, layout, links, status
+from . import cleaning, layout, links, sharing, status
 from .files import open_regular
 from .installation import install, unfinished
 from .killing import kill as kill_jobs
 from .layout import JobDirectory
 from .runners.choice import Runners
-from .sharing import run_directory
 from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
 from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
@@ -188,7 +187,7 @@ def _looker(request: Json) -> Looker:
 
 
 def _run_dir(request: Json, client: Client) -> bytes:
-    run_dir = run_directory(request, client)
+    run_dir, _ = sharing.find(request, client)
     links.refuse_planted(run_dir)
     return run_dir
 

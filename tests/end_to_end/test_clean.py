@@ -237,8 +237,11 @@ def test_one_host_that_can_not_be_reached_does_not_keep_the_other_from_going(cli
 def test_a_clean_that_was_killed_and_typed_again_goes_on(client: Client) -> None:
     """tests/jobhost/test_cleaning.py has every moment of it on the host."""
     assert client("run", "demo", "-p", "hpc", "--", *FAILS).code == 1
+    before = client.host.connections()
     process = client.start("clean", "demo")
-    time.sleep(0.5)
+    until = time.monotonic() + 20
+    while client.host.connections() == before and time.monotonic() < until:
+        time.sleep(0.01)
     process.kill()
     process.communicate()
     until = time.monotonic() + 20

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from hosts import MakeHost
 
 from remote_install import mirror
 from remote_install.jobhost.killing import NOT_STARTED
@@ -79,6 +80,21 @@ def test_a_file_takes_the_place_of_a_folder_but_not_of_what_a_job_put_there(site
     site.write("e", "file\n")
     done = site("install", "demo", "-p", "hpc")
     assert (done.code, site.host.read(f"{site.there}/e/made")) == (5, "y\n")
+
+
+def test_a_folder_in_which_another_rsync_is_at_work_is_waited_for(tmp_path: Path, make_host: MakeHost) -> None:
+    """rrsync lets one process at a time into it."""
+    host = make_host(key_options='restrict,command="rrsync /home/alice/box"')
+    host.run(["mkdir", "box"], check=True)
+    site = Client(tmp_path, host)
+    site.prepare("    access: rsync-only\n    rsync: {root: /home/alice/box}\n    run_root: /home/alice/box/runs\n")
+    site.write("a", "x\n")
+    host.run(["sh", "-c", "flock box sh -c ': >held; sleep 2; : >free' >/dev/null 2>&1 &"], check=True)
+    host.run(["sh", "-c", "until [ -e held ]; do sleep 0.05; done"], check=True)
+    done = site("install", "demo", "-p", "hpc")
+    assert (done.code, host.run(["ls", "free"]).stdout) == (0, "free\n"), done.err
+    assert done.err.count("another rsync is at work in that folder; waiting") == 1
+    assert host.read("/home/alice/box/runs/demo/a") == "x\n"
 
 
 def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site: Client) -> None:

@@ -13,12 +13,14 @@ import pytest
 from batch.cases import names_of, read_case
 
 from remote_install import examples_folder
+from remote_install.jobhost import killing
 from remote_install.jobhost.layout import JobDirectory
 from remote_install.jobhost.runners import batch, commands, own
 from remote_install.jobhost.runners.batch import Batch
 from remote_install.jobhost.runners.choice import Runners
 from remote_install.jobhost.runners.words import Job, Said, Settings
 from remote_install.jobhost.status import GONE, NOT_ASKED, QUEUED, RUNNING, Facts
+from remote_install.jobhost.tries import Looker
 from remote_install.jobhost.wire import Refusal
 
 ME = Settings("alice")
@@ -275,6 +277,11 @@ def test_the_parts_of_a_heterogeneous_job_come_last() -> None:
     assert argv[-6:] == [f"--job-name={JOB.tag}", ":", "--ntasks=2", ":", "--gres=gpu:1", "job.batch"]
 
 
+def test_parts_of_a_heterogeneous_job_that_can_not_be_split_into_words_are_refused() -> None:
+    with pytest.raises(Refusal, match="the directive `:` is no list of options"):
+        MODULES["slurm"].submit(JOB._replace(directives={":": "--comment='open"}), ME)
+
+
 def test_what_a_command_leaves_in_the_background_is_not_waited_for() -> None:
     began = time.monotonic()
     assert commands.run(["sh", "-c", "echo said; sleep 30 & echo $!"], commands.clean((), {})).out.startswith("said\n")
@@ -311,6 +318,38 @@ def test_a_job_whose_submission_nobody_wrote_down_is_ended_only_under_a_name_of_
     assert (tmp_path / "killed").exists() == killed
 
 
+def test_however_many_jobs_are_ended_no_command_line_grows_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "qstat").write_text(f"#!/bin/sh\necho $# >>{tmp_path}/asked\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    tries = [Facts({"TAG": f"remote-install.{n}", "JOB_ID": str(n)}, None, None, None, None) for n in range(1001)]
+    Batch(MODULES["pbs"], "", {}).cancel(tries)
+    asked = list(map(int, (tmp_path / "asked").read_text().split()))
+    assert len(asked) == 3
+    assert max(asked) < batch.AT_ONCE + 10
+
+
+def test_a_job_that_is_kept_from_starting_is_recorded_before_its_entry_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is killed while waiting has left a gate of ours without a record, and the job would be told lost."""
+    folder = tmp_path / "01"
+    folder.mkdir()
+    (folder / "job.submit").write_text("JOB_RUNNER=slurm\nCLUSTER=\nJOB_ID=12\nTAG=remote-install.a\n")
+    squeue = f"""echo '12|PENDING|None|remote-install.a'
+[ ! -e {tmp_path}/ended ] || {{ readlink {folder}/job.end >>{tmp_path}/seen; rm {tmp_path}/ended; }}"""
+    for command, line in (("squeue", squeue), ("scancel", f": >{tmp_path}/ended")):
+        (tmp_path / command).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(killing, "BATCH_ROUNDS", 1)
+    monkeypatch.setattr(killing, "BATCH_STEP", 0)
+    killing.kill([JobDirectory(os.fsencode(folder), 1)], Looker(Runners(), 1.0, 30.0), 0.0)
+    assert (tmp_path / "seen").read_text() == "EXIT=143\n"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -318,6 +357,7 @@ def test_a_job_whose_submission_nobody_wrote_down_is_ended_only_under_a_name_of_
         "Unable to run job: failed receiving gdi request response for mid=1 (got read error).",
         "error: commlib error: got send error",
         "qsub: Broken pipe",
+        "LSF is down. Please wait ...",
     ],
 )
 def test_who_lost_the_answer_does_not_know_whether_it_was_submitted(words: str) -> None:

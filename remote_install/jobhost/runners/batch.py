@@ -1,7 +1,7 @@
 """A batch system as a job runner: its few pure functions, put to use for all jobs of a call at once."""
 
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from ..files import write
 from ..layout import JobDirectory
@@ -104,9 +104,7 @@ class Batch:
     def ask(self, tries: List[Facts]) -> List[Answer]:
         """What the batch system says of each try: one query for all."""
         answers: List[Answer] = []
-        size = AT_ONCE if self._needs_ids() else max(1, len(tries))
-        for start in range(0, len(tries), size):
-            some = tries[start : start + size]
+        for some in self._portions(tries):
             listed, why = self._list([self.job_id(facts) for facts in some])
             if listed is None:
                 answers += [Answer(NOT_ASKED, "%s: %s" % (self.name, why))] * len(some)
@@ -146,9 +144,10 @@ class Batch:
 
     def cancel(self, tries: List[Facts]) -> None:
         """End jobs that wait or run: only such whose name is ours, because ids start over."""
-        listed, _ = self._list([self.job_id(facts) for facts in tries])
-        tags = {facts.submit.get("TAG") or self._name_of(facts, listed or {}) for facts in tries}
-        self._end(number for number, entry in (listed or {}).items() if entry.name in tags and entry.word != GONE)
+        for some in self._portions(tries):
+            listed = self._list([self.job_id(facts) for facts in some])[0] or {}
+            tags = {facts.submit.get("TAG") or self._name_of(facts, listed) for facts in some} - {""}
+            self._end(number for number, entry in listed.items() if entry.name in tags and entry.word != GONE)
 
     def _name_of(self, facts: Facts, listed: Dict[str, Listed]) -> str:
         """Of a job whose submission was not written down: it is known by what went through the start gate."""
@@ -165,8 +164,11 @@ class Batch:
         gate = GATE.fullmatch(facts.start or "")
         return gate.group(3) if gate else facts.submit.get("JOB_ID", "")
 
-    def _needs_ids(self) -> bool:
-        return bool(getattr(self._module, "BY_ID", False))
+    def _portions(self, tries: List[Facts]) -> Iterator[List[Facts]]:
+        """As many as one command can ask for: ids are words of its command line, where it needs them."""
+        size = AT_ONCE if getattr(self._module, "BY_ID", False) else max(1, len(tries))
+        for start in range(0, len(tries), size):
+            yield tries[start : start + size]
 
     def _list(self, ids: Optional[List[str]]) -> "tuple[Optional[Dict[str, Listed]], str]":
         said = self._run(self._module.listing(ids, self._settings), {**self._forward, "LC_ALL": "C"})

@@ -8,7 +8,7 @@ import shlex
 from typing import Dict, List, Optional
 
 from ..status import GONE, QUEUED, RUNNING
-from . import commands
+from ..wire import Refusal
 from .words import Job, Listed, Said, Settings, clock, options
 
 NAME = "slurm"
@@ -19,7 +19,7 @@ ONE_LETTER = True  # an option with one dash has one letter, which its value may
 
 ROW = re.compile(r"\d[\d+_\[\],%-]*\|[A-Z_]+\|[^|]*\|.*")  # of what `listing` gives
 
-PARTS = ":"
+PARTS = ":"  # the directive that holds the options of the other parts of a heterogeneous job
 # squeue(1), JOB STATE CODES
 WAITING = ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
 ENDED = {
@@ -39,7 +39,8 @@ ENDED = {
 def submit(job: Job, settings: Settings) -> List[str]:
     """argv. Not requeued unless a directive says so: a second start would be a second run.
 
-    The directive `:` holds the options of the other parts of a heterogeneous job, as sbatch(1) has them.
+    The directive `:` is written as sbatch(1) has the other parts of a heterogeneous job. Raises Refusal (7) when it
+    can't be split into words.
     """
     argv = ["sbatch", "--parsable", "--no-requeue", "--output=job.log", "--open-mode=append", "--export=ALL"]
     if job.time_limit:
@@ -49,7 +50,7 @@ def submit(job: Job, settings: Settings) -> List[str]:
     own = {name: value for name, value in job.directives.items() if name != PARTS}
     argv += [*options(own), "--job-name=" + job.tag, *_cluster(settings)]
     if PARTS in job.directives:
-        argv += [PARTS, *shlex.split(job.directives[PARTS])]
+        argv += [PARTS, *_parts(job.directives[PARTS])]
     return [*argv, "job.batch"]
 
 
@@ -104,11 +105,26 @@ def kill(ids: List[str], settings: Settings) -> List[str]:
     return ["scancel", *_cluster(settings), *ids]
 
 
-def own_cluster() -> str:
-    """The name of the cluster that the commands here belong to; "" where there is none, or it does not answer."""
-    said = commands.run(["scontrol", "show", "config"], commands.clean(KEEP, {"LC_ALL": "C"}), seconds=10.0)
+def configuration() -> List[str]:
+    """argv that tells which cluster the commands here belong to."""
+    return ["scontrol", "show", "config"]
+
+
+def parse_configuration(said: Said) -> str:
+    """The name of that cluster; "" where there is none, or it does not answer.
+
+    >>> parse_configuration(Said(0, "ClusterName             = c1\\n", ""))
+    'c1'
+    """
     found = re.search(r"^ClusterName\s*= (\S+)$", said.out, re.MULTILINE)
     return found.group(1) if found and said.code == 0 else ""
+
+
+def _parts(text: str) -> List[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Refusal(7, "the directive `:` is no list of options: %s" % error, "Close its quotes.")
 
 
 def _cluster(settings: Settings) -> List[str]:
