@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import jobs, place, plan, report
-from remote_install.call import ask_if_there, converse
+from remote_install.call import ask_if_there, call, converse
 from remote_install.conversation import Conversation, Json
 from remote_install.jobs import Asked
 from remote_install.report import Report
+from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer.errors import HostUnsuitable, RemoteInstallError
@@ -73,7 +74,10 @@ def clean(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, t
     began = time.monotonic()
     ask = ask_if_there if how.dry_run else converse  # a dry run does not send our program
     try:
-        found = ask(platform, "clean", lambda there: _talk(there, run, platform, asked, how), talk)
+        if is_mirrored(platform):
+            found: dict[str, Any] | None = _by_rsync(run, platform, asked, how, talk)
+        else:
+            found = ask(platform, "clean", lambda there: _talk(there, run, platform, asked, how), talk)
     except RemoteInstallError as error:
         return Cleaned(platform, time.monotonic() - began, dry_run=how.dry_run, error=error)
     if found is None:
@@ -82,10 +86,38 @@ def clean(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, t
     return Cleaned(platform, time.monotonic() - began, **fields)
 
 
-def _talk(there: Conversation, run: RunDirectory, platform: Platform, asked: list[Asked], how: How) -> dict[str, Any]:
+def _by_rsync(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, talk: Talk) -> dict[str, Any]:
+    """On a host that admits only rsync: whether jobs are alive is seen by what they have written, mirrored here."""
+    from remote_install import rsync_only_clean
+
+    def look() -> list[str]:
+        told: list[tuple[Report, Asked]] = []
+        alive: list[str] = []
+
+        def hear(reply: Json) -> None:
+            one = by_name.get(str(reply.get("job"))) if reply["reply"] == "job" else None
+            if one is not None:
+                told.append((report.from_reply(reply, one.platform), one))
+            if reply["reply"] == "plan":
+                alive.extend(_texts(reply.get("alive"), platform))
+
+        call(platform, "clean", lambda: _request(run, platform, asked, how, dry_run=True), hear, talk)
+        if not how.dry_run:
+            how.ended([one for one, _ in told], [one for _, one in told])
+        return alive
+
+    by_name = {one.job: one for one in asked}
+    return rsync_only_clean.clean(run, platform, how.dry_run, look, talk)
+
+
+def _request(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, dry_run: bool) -> Json:
     wanted = [one.as_request(run) for one in asked]
-    more = {"uuid": run.known_uuid(), "force": how.force, "dry_run": how.dry_run, "jobs": wanted}
-    there.say({**jobs.where(run, platform, not how.dry_run), **more})
+    more = {"uuid": run.known_uuid(), "force": how.force, "dry_run": dry_run, "jobs": wanted}
+    return {**jobs.where(run, platform, not how.dry_run), **more}
+
+
+def _talk(there: Conversation, run: RunDirectory, platform: Platform, asked: list[Asked], how: How) -> dict[str, Any]:
+    there.say(_request(run, platform, asked, how, how.dry_run))
     by_name = {one.job: one for one in asked}
     told: list[tuple[Report, Asked]] = []
     while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from remote_install import elsewhere, place, plan, rsync_only, source
 from remote_install.call import converse
@@ -34,7 +34,8 @@ from transfer.wording import visible
 
 @dataclass(frozen=True)
 class Installed:
-    """How one install target fared. seconds: from the first call to the end. run_dir: its path there."""
+    """How one install target fared. seconds: from the first call to the end. run_dir: its path there. marks: of its
+    uuid file there, the same for two targets only if they are one."""
 
     platform: Platform
     changes: Changes | None
@@ -43,6 +44,7 @@ class Installed:
     run_dir: str | None = None
     mode: str = place.SSH
     error: RemoteInstallError | None = None
+    marks: tuple[object, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """A target of `install --json`."""
@@ -66,19 +68,27 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
     """
     began = time.monotonic()
     try:
-        changes, deleted, run_dir = _install(run, platform, talk, adopt)
+        done = _install(run, platform, talk, adopt)
     except RemoteInstallError as error:
         return Installed(platform, None, time.monotonic() - began, error=error)
     except OSError as error:
         return Installed(platform, None, time.monotonic() - began, error=unreadable(error))
-    return Installed(platform, changes, time.monotonic() - began, deleted, run_dir, place.mode(platform, talk))
+    seconds, mode = time.monotonic() - began, place.mode(platform, talk)
+    return Installed(platform, done.changes, seconds, done.deleted, done.run_dir, mode, marks=done.marks)
 
 
-def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:
+class _Done(NamedTuple):
+    changes: Changes
+    deleted: int
+    run_dir: str
+    marks: tuple[object, ...] = ()
+
+
+def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> _Done:
     if rsync_only.is_mirrored(platform):
-        return rsync_only.install(run, platform, talk, adopt)
+        return _Done(*rsync_only.install(run, platform, talk, adopt))
     if is_in_place(run, platform, talk):
-        return Changes(0, 0), 0, run.path
+        return _Done(Changes(0, 0), 0, run.path)
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
 
 
@@ -86,6 +96,14 @@ def is_in_place(run: RunDirectory, platform: Platform, talk: Talk) -> bool:
     """Do jobs run in the run directory itself, and is nothing to be made in it?"""
     nothing_to_do = not run.settings.install_command and not platform.symlink_dirs
     return place.is_here(platform, talk) and nothing_to_do and not Target(os.fsencode(run.path)).unfinished
+
+
+def held_twice(installed: list[Installed]) -> list[tuple[str, str]]:
+    """The install targets that turned out to be one: pairs of names."""
+    first: dict[tuple[object, ...], str] = {}
+    marked = [one for one in installed if one.marks]
+    pairs = [(first.setdefault(one.marks, one.platform.install_target), one.platform.install_target) for one in marked]
+    return [(one, other) for one, other in pairs if one != other]
 
 
 def one_each(platforms: list[Platform]) -> list[Platform]:
@@ -105,9 +123,7 @@ def tell_others(content: Content, talk: Talk) -> None:
         talk.tell(f"{visible(os.fsdecode(path))} is not installed: it is no file, folder or link")
 
 
-def _talk(
-    there: Conversation, run: RunDirectory, platform: Platform, adopt: bool, talk: Talk
-) -> tuple[Changes, int, str]:
+def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: bool, talk: Talk) -> _Done:
     """The install conversation: what the host lacks is asked for, sent by rsync beside it, and put in place there.
 
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
@@ -122,11 +138,12 @@ def _talk(
         answer = there.hear("same", "differs", "in place")
     if answer["reply"] == "in place":
         _build_in_place(there, answer, run, platform, talk)
-        return Changes(0, 0), 0, plan.path(answer, "run_dir", platform)
+        return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform))
     if answer["reply"] == "same":
-        return Changes(0, 0), 0, plan.path(answer, "run_dir", platform)
+        return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform), _marks(answer))
     there.say({"entries": manifest.pack(content.entries)})
-    wanted = plan.from_reply(there.hear("plan"), content, platform)
+    answer = there.hear("plan")
+    wanted = plan.from_reply(answer, content, platform)
     with there.kept_alive():
         changes = _send(run, platform, wanted, talk) if wanted.send else Changes(0, 0)
         there.say({"do": "place"})
@@ -142,7 +159,12 @@ def _talk(
     for name in wanted.kept[:5]:
         shown = visible(os.fsdecode(name))
         talk.tell(f"{platform.name}: {shown} is gone here, but was changed there since: it is left alone")
-    return changes, len(wanted.delete), wanted.run_dir
+    return _Done(changes, len(wanted.delete), wanted.run_dir, _marks(answer))
+
+
+def _marks(answer: dict[str, Any]) -> tuple[object, ...]:
+    found = answer.get("marks")
+    return tuple(found) if isinstance(found, list) and all(type(one) is int for one in found) else ()
 
 
 def _build_in_place(

@@ -46,7 +46,8 @@ def call(
     elif verb == "watch":
         _watch(platform, request, heard, talk, here)
     else:
-        pull(platform, fields, talk)
+        # What would go with all jobs' files must be known of all.
+        pull(platform, {**fields, "jobs": None} if verb == "clean" else fields, talk)
         here(verb, fields, heard)
 
 

@@ -84,7 +84,7 @@ def _bring(run: RunDirectory, platform: Platform, content: Content, target: Targ
     target.prepare()
     target.claim(uuid, f"{os.uname().nodename}:{run.path}", adopt=True)
     target.mark(content.entries)
-    _put(target, (OURS + b"/.gitignore", UUID, MARK), run.run_id, platform, talk)
+    put(target, (OURS + b"/.gitignore", UUID, MARK), run.run_id, platform, talk)
     in_the_way = tuple(path for path in before if not _has_folder(path, content))
     if in_the_way:  # in a folder where a file is to be: with what a job has put there it stays, and rsync says so
         delete(platform, there, in_the_way, talk)
@@ -94,7 +94,7 @@ def _bring(run: RunDirectory, platform: Platform, content: Content, target: Targ
     if gone:
         delete(platform, there, gone, talk)
     target.finish(Manifest(content.entries, {}, "", {}))
-    _put(target, (MANIFEST,), run.run_id, platform, talk)
+    put(target, (MANIFEST,), run.run_id, platform, talk)
     delete(platform, there, (MARK,), talk)
     return changes, len(gone)
 
@@ -168,7 +168,7 @@ def _patterns(names: tuple[bytes, ...]) -> list[bytes]:
         for way in _ways(name):
             found[b"/" + way + b"/"] = None
         found[b"/" + name] = None
-    return [_literal(pattern) for pattern in found]
+    return [literal(pattern) for pattern in found]
 
 
 def _ways(name: bytes) -> list[bytes]:
@@ -181,12 +181,13 @@ def _ways(name: bytes) -> list[bytes]:
     return [b"/".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _literal(pattern: bytes) -> bytes:
-    """A backslash counts as an escape only in a pattern that has one of *?[ (rsync(1), PATTERN MATCHING RULES)."""
+def literal(pattern: bytes) -> bytes:
+    """A name as a pattern that matches nothing else. A backslash counts as an escape only in a pattern that has one of
+    *?[ (rsync(1), PATTERN MATCHING RULES)."""
     return re.sub(rb"([*?\[\\])", rb"\\\1", pattern) if re.search(rb"[*?\[]", pattern) else pattern
 
 
-def _put(target: Target, names: tuple[bytes, ...], run_id: str, platform: Platform, talk: Talk) -> None:
+def put(target: Target, names: tuple[bytes, ...], run_id: str, platform: Platform, talk: Talk) -> None:
     """Bring `names` of our files there. From the root on, so that rsync makes the folders on the way: the one of
     Debian 11 has no --mkpath."""
     below = _below_root(run_id, platform)

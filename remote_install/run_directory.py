@@ -97,10 +97,8 @@ class RunDirectory:
         return path
 
     def uuid_file(self) -> list[int]:
-        """What tells the file of the uuid from a copy of it, as far as that can be told without writing: its inode, and
-        when it was last changed, in nanoseconds."""
-        found = os.lstat(os.path.join(self.path, OURS, "uuid"))
-        return [found.st_ino, found.st_ctime_ns]
+        """What tells the file of the uuid from a copy of it, as far as that can be told without writing."""
+        return sharing.marks(os.fsencode(self.path))
 
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""

@@ -36,11 +36,12 @@ NOWHERE = ".remote-install/nowhere/"
 @dataclass(frozen=True)
 class Changes:
     """What a transfer did. bytes_sent: file data that went over the connection. skipped: what is no file, folder or
-    link, in rsync's words."""
+    link, in rsync's words. deleted: how many names that are no folders."""
 
     files: int
     bytes_sent: int
     skipped: tuple[str, ...] = ()
+    deleted: int = 0
 
 
 def push(
@@ -193,11 +194,13 @@ def changes(out: bytes) -> Changes:
     """Read the lines of --out-format: `<f` or `>f` is a file that was sent or received (rsync(1), --itemize-changes).
 
     >>> changes(b"cd+++++++++ 0 d/\\n<f+++++++++ 812 d/a\\n<f.st...... 10 b\\n")
-    Changes(files=2, bytes_sent=822, skipped=())
+    Changes(files=2, bytes_sent=822, skipped=(), deleted=0)
     """
     found = re.findall(rb"^[<>]f\S* (\d+) ", out, re.MULTILINE)
     skipped = re.findall(rb'^skipping non-regular file "(.*)"$', out, re.MULTILINE)
-    return Changes(len(found), sum(map(int, found)), tuple(name.decode("utf-8", "replace") for name in skipped))
+    deleted = len(re.findall(rb"^\*deleting .*[^/]$", out, re.MULTILINE))
+    words = tuple(name.decode("utf-8", "replace") for name in skipped)
+    return Changes(len(found), sum(map(int, found)), words, deleted)
 
 
 def names(out: bytes) -> set[bytes]:

@@ -66,7 +66,7 @@ def _tell_ends(context: Context, told: list[Report], whose: list[Asked]) -> None
 
 def _show(context: Context, one: Cleaned) -> None:
     out, where = context.out, f"{one.platform.name} ({one.platform.hosts[0]})"
-    if one.dry_run and one.error is None:
+    if one.dry_run and one.error is None and one.mode != place.RSYNC_ONLY:
         out.result(f"$ {visible(str(calling(one.platform, 'clean', out.talk)))}")
     if one.error is not None or one.run_dir is None:
         return

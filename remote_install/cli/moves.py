@@ -9,7 +9,7 @@ from remote_install import copy, elsewhere, place, record
 from remote_install.cli.context import Context
 from remote_install.cli.output import amount, count, worst
 from remote_install.fetch import checked, fetch
-from remote_install.install import Installed, install, one_each
+from remote_install.install import Installed, held_twice, install, one_each
 from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
@@ -49,6 +49,11 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     for one in installed:
         if not one.error and one.mode in place.IN_PLACE:
             talk.tell(f"{one.platform.name}: nothing to install, jobs run in {visible(str(one.run_dir))} ({one.mode})")
+    for target, other in held_twice(installed):
+        talk.tell(
+            f"install targets {target} and {other} are one and the same folder: write `install_target: {target}` for "
+            f"both in hosts.yaml, and it is installed once"
+        )
     done = [one.changes for one in installed if one.changes and one.mode not in place.IN_PLACE]
     if done:
         files, size = sum(one.files for one in done), sum(one.bytes_sent for one in done)

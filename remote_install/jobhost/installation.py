@@ -15,7 +15,7 @@ from .files import now_ns
 from .links import Link
 from .manifest import Entries, Listing, digest, unpack
 from .placement import Plan, arrived, clear_staging, look_again, make_plan, place, spared
-from .sharing import find
+from .sharing import find, marks
 from .target import Manifest, Target
 from .wire import SILENCE, Client, Json, Refusal, strings, text, to_text
 
@@ -96,7 +96,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
     wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
     if not missing and _is_whole(target, text(request, "digest"), manifest, build):
-        client.say("same", run_dir=to_text(target.run_dir))
+        client.say("same", run_dir=to_text(target.run_dir), marks=marks(target.run_dir))
         return
     client.say("differs")
     wanted = _wanted(client)
@@ -159,7 +159,8 @@ def _is_whole(target: Target, content: str, manifest: Manifest, build: Build) ->
 
 def _say_plan(client: Client, target: Target, plan: Plan, build: Build, **more: object) -> None:
     names = {name: [to_text(path) for path in paths] for name, paths in plan._asdict().items()}
-    client.say("plan", run_dir=to_text(target.run_dir), runs_command=build.due, **names, **more)
+    told = {"run_dir": to_text(target.run_dir), "marks": marks(target.run_dir), "runs_command": build.due}
+    client.say("plan", **told, **names, **more)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Is the run directory of who asks seen from here? Then its jobs run in it, in place."""
 
 import os
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from . import layout
 from .files import read_regular
@@ -73,10 +73,16 @@ def _holds(path: bytes, token: bytes) -> bool:
         return False
 
 
-def _has_marks(path: bytes, marks: object) -> bool:
-    """A copy has another inode, and was made later: nobody can set that time."""
+def _has_marks(path: bytes, asked: object) -> bool:
+    found = marks(path)
+    return bool(found) and asked == found
+
+
+def marks(run_dir: bytes) -> List[int]:
+    """What tells the file of its uuid from a copy, on every host that sees it: the inode, and when it was last changed,
+    in nanoseconds, which nobody can set. Empty where there is none."""
     try:
-        found = os.lstat(os.path.join(path, UUID))
-        return marks == [found.st_ino, found.st_ctime_ns]
+        found = os.lstat(os.path.join(run_dir, UUID))
     except OSError:
-        return False
+        return []
+    return [found.st_ino, found.st_ctime_ns]

@@ -71,15 +71,19 @@ def test_what_is_gone_here_goes_there_and_what_jobs_made_stays(user: LoginNode, 
     assert sorted(there.run(["ls", "box/runs/demo"]).stdout.split()) == ["a", "log", "made"]
 
 
-def test_kill_of_a_job_that_runs_and_of_one_that_waits(user: LoginNode) -> None:
+def test_kill_of_a_job_that_runs_and_of_one_that_waits(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:
     assert user("submit", "demo", "-p", "hpc", "--name", "runs", "--", "sleep", "600").returncode == 0
     hold = ["--directive", "--hold", "--", "touch", "ran"]
     assert user("submit", "demo", "-p", "hpc", "--name", "waits", *hold).returncode == 0
     user.until("running", "runs")
+    refused = user("clean", "demo")
+    assert (refused.returncode, "job runs 01 is running" in refused.stderr) == (9, True), refused.stderr
     told = {job["job"]: job for job in user.json("kill", "demo")["jobs"]}
     assert {name: job["state"] for name, job in told.items()} == {"runs": "killed", "waits": "killed"}
     told = {job["job"]: job for job in user.json("poll", "demo")["jobs"]}
     assert {name: job["state"] for name, job in told.items()} == {"runs": "killed", "waits": "killed"}
+    assert user("clean", "demo").returncode == 0
+    assert two_sites[1].host.run(["ls", "box/runs"], check=True).stdout == ""
 
 
 def test_the_truth_is_told_after_the_job_was_forgotten(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:

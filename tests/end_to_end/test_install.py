@@ -278,3 +278,15 @@ def test_what_can_not_be_read_or_is_no_file_is_told(client: Client) -> None:
     (client.run_directory / "gone").symlink_to("a")
     assert install(client).code == 0
     assert set(listing(client)) == {"./a"}
+
+
+def test_two_install_targets_that_are_one_are_told_and_hold_the_run_directory_once(client: Client) -> None:
+    hosts = client.folder / "hosts.yaml"
+    hosts.write_text(hosts.read_text() + hosts.read_text().replace("platforms:\n  hpc:", "  gpu:"))
+    client.write("a", "x\n")
+    for sent in ([0, 1], [0, 0]):
+        done = client("install", "demo", "-p", "hpc", "-p", "gpu", "--json")
+        assert done.code == 0, done.err
+        assert sorted(target["files_sent"] for target in done.json["targets"]) == sent
+        assert "install targets hpc and gpu are one and the same folder: write `install_target: hpc`" in done.err
+    assert "one and the same" not in client("install", "demo", "-p", "hpc").err

@@ -97,6 +97,30 @@ def test_a_folder_in_which_another_rsync_is_at_work_is_waited_for(tmp_path: Path
     assert host.read("/home/alice/box/runs/demo/a") == "x\n"
 
 
+@pytest.mark.timeout(600)  # making the system
+def test_the_rrsync_of_debian_11_admits_all_that_is_asked(tmp_path: Path, make_host: MakeHost) -> None:
+    """It is another program, in Perl, with options of its own to refuse. From install to clean, what it was asked."""
+    forced = "echo $SSH_ORIGINAL_COMMAND >>~/asked; exec rrsync /home/alice/box"
+    host = make_host(system="bullseye", key_options=f'restrict,command="{forced}"')
+    host.run(["mkdir", "box"], check=True)
+    site = Client(tmp_path, host)
+    site.prepare("    access: rsync-only\n    rsync: {root: /home/alice/box}\n    run_root: /home/alice/box/runs\n")
+    for name in ("a", "data/b [1]", "gone"):
+        site.write(name, "x\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    host.write_file("box/runs/demo/results/r", "made\n")
+    host.write_file("box/runs/demo/log/job/job/01/job.status", "EXIT=0\n\n")
+    (site.run_directory / "gone").unlink()
+    (target,) = site("install", "demo", "-p", "hpc", "--json").json["targets"]
+    assert (target["error"], target["files_deleted"]) == (None, 1)
+    assert site("poll", "demo", "job", "-p", "hpc").code == 0
+    assert site("fetch", "demo", "results", "-p", "hpc").code == 0
+    assert (site.run_directory / "results/r").read_text() == "made\n"
+    assert site("clean", "demo", "-p", "hpc").code == 0
+    assert host.run(["ls", "box/runs"], check=True).stdout == ""
+    assert {line[:14] for line in host.read("/home/alice/asked").splitlines()} == {"rsync --server"}
+
+
 def test_what_a_job_has_written_there_is_not_replaced_by_what_is_known_here(site: Client) -> None:
     site.write("log/notes", "x\n")
     site.write("log/job/job/01/job.status", "\n\n")
@@ -151,6 +175,78 @@ def test_a_job_that_was_killed_before_it_started_leaves_no_secrets_there(site: C
     assert told == [one]
     found = site.host.run(["ls", there(site, "")], check=True).stdout.split()
     assert found == ["job", "job.end", "job.start"]
+
+
+@pytest.fixture
+def installed(site: Client) -> Client:
+    """A run there with a link of a hostile job to the home directory, another run inside it and one beside it."""
+    site.write("a", "x\n")
+    assert site("install", "demo", "-p", "hpc").code == 0
+    assert site("install", "demo", "-p", "hpc", "--run-id", "demo/inside", "--adopt").code == 0
+    site.host.write_file(there(site, "job.status"), "EXIT=0\n\n")
+    site.host.write_file(f"{site.host.home}/remote-install-run/beside/b", "y\n")
+    site.host.run(["ln", "-s", site.host.home, f"{site.there}/way"], check=True)
+    return site
+
+
+def found_there(site: Client) -> list[str]:
+    script = f"cd {site.host.home}/remote-install-run && find . -type f -o -type l | sort"
+    return site.host.run(["sh", "-c", script], check=True).stdout.split()
+
+
+def test_clean_removes_what_is_of_this_run_and_follows_no_link(installed: Client) -> None:
+    before = found_there(installed)
+    dry = installed("clean", "demo", "--dry-run", "--json")
+    assert (dry.code, found_there(installed)) == (0, before), dry.err
+    (would,) = dry.json["targets"]
+    done = installed("clean", "demo", "--json")
+    assert done.code == 0, done.err
+    (target,) = done.json["targets"]
+    left = ["./beside/b", *(name for name in before if name.startswith("./demo/inside/"))]
+    assert found_there(installed) == left
+    assert (target["mode"], target["removed"], would["removed"]) == ("rsync-only", True, False)
+    assert target["files_removed"] == len(before) - len(left)
+    assert target["left"] == [{"path": "inside", "why": "another run"}]
+    again = installed("clean", "demo", "-p", "hpc")
+    assert again.code == 9
+    assert "is no run directory that an install of ours has made" in again.err
+
+
+def test_clean_of_a_nested_run_takes_the_folders_that_nothing_is_left_in(installed: Client) -> None:
+    for run_id in ("demo", "demo/inside"):
+        assert installed("clean", "demo", "-p", "hpc", "--run-id", run_id).code == 0
+    assert found_there(installed) == ["./beside/b"]
+    assert installed.host.run(["ls", "remote-install-run"], check=True).stdout == "beside\n"
+    gone = installed("clean", "demo", "-p", "hpc")
+    assert gone.code == 0, gone.err
+    assert "nothing to remove" in gone.out.decode()
+
+
+def test_clean_refuses_while_it_is_not_known_that_a_job_has_ended(installed: Client) -> None:
+    installed.host.write_file(there(installed, "job.status"), "EXIT= \n\n")
+    installed.host.run(["ln", "-s", "batch slurm:c9:12", there(installed, "job.start")], check=True)
+    before = found_there(installed)
+    done = installed("clean", "demo")
+    assert done.code == 9
+    assert "it can't be told whether it is alive" in done.err
+    assert found_there(installed) == before
+    assert installed("clean", "demo", "--force").code == 0
+    assert there(installed, "job.status") not in found_there(installed)
+
+
+def test_clean_of_another_runs_directory_is_refused(installed: Client) -> None:
+    (installed.run_directory / ".remote-install/uuid").write_text("f" * 32 + "\n")
+    done = installed("clean", "demo", "-p", "hpc")
+    assert done.code == 9
+    assert "holds another run directory under this run id" in done.err
+
+
+def test_a_clean_that_broke_off_is_made_again(installed: Client) -> None:
+    """What is left then is whose it is; a job can't be submitted."""
+    everything = f"cd {installed.there} && rm -rf a log way inside .remote-install/manifest .remote-install/.gitignore"
+    installed.host.run(["sh", "-c", everything], check=True)
+    assert installed("clean", "demo", "-p", "hpc").code == 0
+    assert found_there(installed) == ["./beside/b"]
 
 
 def test_a_fetch_leaves_alone_what_was_submitted_from_here(site: Client) -> None:

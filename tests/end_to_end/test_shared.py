@@ -211,3 +211,21 @@ def test_this_machine_has_no_other_filesystem(local: Client) -> None:
     done = local("run", "demo", "-p", "here", "--", "true")
     assert done.code == 3
     assert "localhost is this machine" in done.err
+
+
+def test_where_all_is_known_to_be_here_nothing_but_the_job_is_started(client: Client) -> None:
+    """Every program that is started, as the kernel sees it."""
+    hosts = client.folder / "hosts.yaml"
+    hosts.write_text(hosts.read_text() + "    filesystem: shared\n    submit_from: here\n")
+    client.write("run.yaml", 'install: {exclude: ["*.tmp"]}\nfetch: [made]\n')
+    log = client.folder / "started"
+    traced = ["strace", "-f", "-qq", "-e", "trace=execve", "-e", "status=successful", "-o", str(log), sys.executable]
+    words = ["run", "demo", "-p", "hpc", "--", "sh", "-c", "pwd >made"]
+    done = subprocess.run(
+        [*traced, "-m", "remote_install", *words], cwd=client.folder, env=client.environment(), timeout=90, check=False
+    )
+    assert done.returncode == 0
+    assert (client.run_directory / "made").read_text() == f"{client.run_directory}\n"
+    programs = set(re.findall(r'execve\("(?:[^"]*/)?([^"/]+)"', log.read_text()))
+    assert "sh" in programs
+    assert not programs & {"ssh", "rsync", "scp", "sftp"}
