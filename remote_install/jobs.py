@@ -9,7 +9,7 @@ from typing import Any, Callable
 from remote_install import place, record, report
 from remote_install.call import call
 from remote_install.conversation import error_of
-from remote_install.own_runner import own_runner
+from remote_install.own_runner import runner_fields
 from remote_install.record import Token
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
@@ -207,11 +207,9 @@ def missing(one: Asked) -> Report:
 
 def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[str, Any]:
     """What every request about jobs begins with: the run directory there, and the job runner. writes: see place."""
-    runner = platform.job_runner
     return {
         **place.where(run, platform, writes),
-        "runner": {"name": runner.name, "cluster": runner.cluster, "source": own_runner(runner)},
-        "forward": {name: os.environ[name] for name in platform.forward if name in os.environ},
+        **runner_fields(platform),
         "polling": {"first": platform.polling.first, "max": platform.polling.max},
     }
 

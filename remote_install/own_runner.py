@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
+from typing import Any
 
 from remote_install.jobhost.runners.own import NEEDED
 from transfer.errors import ConfigError
-from transfer.platforms import JobRunner
+from transfer.platforms import JobRunner, Platform
 from transfer.wording import visible
 
 LARGEST = 256 * 1024  # bytes
+
+
+def runner_fields(platform: Platform) -> dict[str, Any]:
+    """What a request says of the job runner: which one, and the variables that its commands see.
+
+    Raises ConfigError as own_runner does.
+    """
+    runner = platform.job_runner
+    return {
+        "runner": {"name": runner.name, "cluster": runner.cluster, "source": own_runner(runner)},
+        "forward": {name: os.environ[name] for name in platform.forward if name in os.environ},
+    }
 
 
 def own_runner(runner: JobRunner) -> str | None:

@@ -13,12 +13,12 @@ R = TypeVar("R")
 AT_ONCE = 8
 
 
-def side_by_side(call: Callable[[T], R], values: Iterable[T]) -> list[R]:
+def side_by_side(call: Callable[[T], R], values: Iterable[T], at_once: int = AT_ONCE) -> list[R]:
     """The results of `call` for all `values`, in their order. Raises what the first that failed raised."""
     todo = list(values)
     if len(todo) < 2:
         return [call(value) for value in todo]
-    with ThreadPoolExecutor(min(len(todo), AT_ONCE)) as pool:
+    with ThreadPoolExecutor(min(len(todo), at_once)) as pool:
         futures = [pool.submit(call, value) for value in todo]
         try:
             return [future.result() for future in futures]

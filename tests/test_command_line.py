@@ -63,7 +63,7 @@ MISTAKES = [
     (["schema", "run.yaml", "hosts.yaml"], 2, "unrecognized arguments: hosts.yaml"),
     (["clean", "demo"], 2, "Name where with -p PLATFORM"),
     (["clean", "demo", "--", "x"], 2, "takes no command"),
-    (["check"], 2, "does not have that command yet"),
+    (["init"], 2, "does not have that command yet"),
     (["install", "demo"], 2, "-p PLATFORM"),
     (["install", "demo", "-p", "hpc", "--", "true"], 2, "`run`"),
     (["poll", "demo"], 2, "no job of this run is known here"),

@@ -24,6 +24,18 @@ def shown(text: str) -> str:
     return visible(text[:60]) + ("..." if len(text) > 60 else "")
 
 
+def amount(size: int) -> str:
+    """Bytes for a reader.
+
+    >>> amount(812), amount(12_345_678)
+    ('812 bytes', '12.3 MB')
+    """
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} byte{'' if size == 1 else 's'}"
+
+
 def nearest(word: str, words: Iterable[str], alike: float = 0.6) -> str:
     """A sentence that offers the most similar of the words, "" if none is. alike: 0 to 1, as difflib counts.
 

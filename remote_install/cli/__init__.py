@@ -110,6 +110,10 @@ def _command(name: str) -> Callable[..., int]:
         from remote_install.cli.demo import demo
 
         return demo
+    if name == "check":
+        from remote_install.cli.check import check_command
+
+        return check_command
     from remote_install.cli import looks, moves, settings
     from remote_install.cli.clean import clean_command
     from remote_install.cli.run import run

@@ -21,7 +21,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("check", "init", "gate")
+NOT_YET = ("init", "gate")
 
 OPTIONS_NOT_YET = [
     "--on-cancel",
@@ -149,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
     _add_fetch(command)
     _add_clean(command)
     _add_copies(command)
+    _add_check(command)
     command("platforms", "the platforms and groups of hosts.yaml", "")
     p = command("schema", "the JSON Schema of hosts.yaml and run.yaml, for editors", "[hosts.yaml | run.yaml]")
     p.add_argument("file", nargs="?", choices=("hosts.yaml", "run.yaml"), metavar="FILE", help="just this one's")
@@ -256,6 +257,16 @@ def _add_clean(command) -> None:  # type: ignore[no-untyped-def]
     _platforms(p, "there; else wherever it was installed from here; repeats")
     p.add_argument("--force", action="store_true", help="also while jobs or a driver are alive; they are not ended")
     _dry_run(p)
+
+
+def _add_check(command) -> None:  # type: ignore[no-untyped-def]
+    p = command(
+        "check",
+        "diagnose platforms: can jobs run there? Each failure comes with its remedy; nothing is changed there, but our "
+        "program is sent where it is missing",
+        "[PLATFORM...]",
+    )
+    p.add_argument("platforms", nargs="*", metavar="PLATFORM", help="a platform or group; default: all of hosts.yaml")
 
 
 def _add_copies(command) -> None:  # type: ignore[no-untyped-def]

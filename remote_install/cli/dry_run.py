@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from remote_install import place
 from remote_install.cli.context import Context
-from remote_install.cli.output import amount, count, worst
+from remote_install.cli.output import count, worst
 from remote_install.dry_run import Planned, PlannedCommand, plan_install
 from remote_install.install import one_each
 from remote_install.jobhost import manifest
@@ -16,7 +16,7 @@ from remote_install.side_by_side import side_by_side
 from remote_install.source import Content
 from transfer.command import Command
 from transfer.platforms import Platform
-from transfer.wording import visible
+from transfer.wording import amount, visible
 
 
 def install_dry_run(context: Context) -> int:

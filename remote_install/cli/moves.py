@@ -7,14 +7,14 @@ from typing import Callable
 
 from remote_install import copy, elsewhere, place, record
 from remote_install.cli.context import Context
-from remote_install.cli.output import amount, count, worst
+from remote_install.cli.output import count, worst
 from remote_install.fetch import checked, fetch
 from remote_install.install import Installed, held_twice, install, one_each
 from remote_install.side_by_side import side_by_side
 from transfer.errors import RemoteInstallError, UsageError
 from transfer.platforms import Platform
 from transfer.rsync import Changes
-from transfer.wording import visible
+from transfer.wording import amount, visible
 
 
 def install_command(context: Context) -> int:

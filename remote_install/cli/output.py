@@ -113,18 +113,6 @@ def line_of(report: Report) -> str:
     return f"{report.job} {number} {report.state}{reason} on {report.platform} ({report.host}, {runner})"
 
 
-def amount(size: int) -> str:
-    """Bytes for a reader.
-
-    >>> amount(812), amount(12_345_678)
-    ('812 bytes', '12.3 MB')
-    """
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} byte{'' if size == 1 else 's'}"
-
-
 def count(number: int, noun: str) -> str:
     """
     >>> count(1, "file"), count(0, "file")

@@ -121,6 +121,22 @@ class Table:
         return identity.pid in self.sessions
 
 
+def is_running(name: bytes) -> Optional[bool]:
+    """Does any process here have that name? None: that can't be told, because those of others are hidden."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and _name_of(entry) == name:
+            return True
+    return False if _name_of("1") else None
+
+
+def _name_of(pid: str) -> bytes:
+    try:
+        with open("/proc/%s/comm" % pid, "rb") as file:
+            return file.read().strip()
+    except OSError:
+        return b""
+
+
 def stat_fields(pid: int) -> Optional[List[str]]:
     """The fields of /proc/PID/stat behind the command's name, which may hold anything: state is the first."""
     try:

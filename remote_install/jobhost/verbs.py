@@ -1,4 +1,4 @@
-"""What the client may ask for: hello, resolve, install, submit, poll, watch, kill, clean."""
+"""What the client may ask for: hello, check, resolve, install, submit, poll, watch, kill, clean."""
 
 import base64
 import contextlib
@@ -44,6 +44,13 @@ def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
     if request.get("make") is True:
         os.makedirs(os.path.dirname(full.rstrip(b"/")) or b"/", exist_ok=True)
     client.say("path", path=to_text(full))
+
+
+def check(request: Json, client: Client, _wrapper: bytes) -> None:
+    """What can be told of this host."""
+    from .checking import tell  # seldom needed, and compiled anew by each call
+
+    tell(request, client)
 
 
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
@@ -243,6 +250,7 @@ def _refuse_job(client: Client, name: object, refusal: Refusal) -> None:
 
 
 VERBS: Dict[str, Callable[[Json, Client, bytes], None]] = {
+    "check": check,
     "clean": clean,
     "hello": hello,
     "install": install,

@@ -43,6 +43,12 @@ def until_state(place: Place, state: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+def test_check_finds_it_in_order(place: Place) -> None:
+    done = place.client("check", "hpc", "--json")
+    (row,) = (row for row in done.json["platforms"][0]["checks"] if row["check"] == "job runner")
+    assert (done.code, row["ok"], row["remedy"]) == (0, True, None), row
+
+
 def test_success(place: Place) -> None:
     code, job = run(place, "sh", "-c", "echo out; echo err >&2; pwd >where")
     assert (code, job["state"], job["exit_code"], job["job_runner"]) == (0, "succeeded", 0, place.name)

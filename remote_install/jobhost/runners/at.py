@@ -4,6 +4,7 @@ import os
 import re
 from typing import Dict, List, Mapping, Optional
 
+from .. import processes
 from ..files import write
 from ..layout import JobDirectory
 from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
@@ -45,6 +46,18 @@ class At(Background):
             return found
         refusal = Unsure if commands.ended_early(said) else Refusal
         raise refusal(7, "at: %s" % commands.last_words(said), "Is atd running there, and may you use at?")
+
+    def check(self, seconds: float) -> str:
+        """As batch.Batch.check: atq answers, and atd runs."""
+        commands.check_there(("at", "atq", "atrm", "setsid"))
+        said = commands.run(["atq"], commands.clean(KEEP, {"LC_ALL": "C"}), seconds=seconds)
+        if said.code != 0:
+            hint = "May you use at there (at.allow, at.deny)?"
+            raise Refusal(7, "it could not be asked: %s" % commands.last_words(said), hint)
+        runs = processes.is_running(b"atd")
+        if runs is False:
+            raise Refusal(7, "atd does not run there", "Have it started.")
+        return super().check(seconds) or ("" if runs else "whether atd runs can't be seen there")
 
     def recover(self, tag: str) -> Optional[Dict[str, str]]:
         """A submission that was made before, found by what at was given; surplus ones are taken out of the queue."""

@@ -1,6 +1,7 @@
 """The job runner of hosts without one: a process in a session of its own."""
 
 import os
+import re
 import subprocess
 from typing import Dict, List, Mapping, Optional
 
@@ -8,10 +9,12 @@ from .. import processes
 from ..layout import JobDirectory
 from ..processes import Here, Table, parse_identity
 from ..status import GONE, NOT_ASKED, RUNNING, Answer, Facts
-from ..wire import to_bytes, to_text
+from ..wire import Refusal, to_bytes, to_text
+from . import commands
 from .words import Job
 
 NAME = "background"
+LOGIND = "/etc/systemd/logind.conf"
 OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "SSH_AUTH_SOCK")
 
 
@@ -30,6 +33,12 @@ class Background:
     def refresh(self) -> None:
         """The processes are listed anew when they are needed next."""
         self._table = None
+
+    def check(self, _seconds: float) -> str:
+        """As batch.Batch.check: processes can be told from each other here, and may stay."""
+        if processes.stat_fields(os.getpid()) is None:
+            raise Refusal(7, "/proc does not show our own processes", "Have it mounted there.")
+        return "systemd-logind there ends what a login leaves behind" if _ends_with_the_login() else ""
 
     def submit(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> Dict[str, str]:
         """What is to be written down of the submission. Raises OSError when no process can be made."""
@@ -70,6 +79,21 @@ def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
     )
     process.returncode = 0  # it outlives us: no warning that nobody waited for it
     return str(process.pid)
+
+
+def _ends_with_the_login() -> bool:
+    """Does systemd-logind end the processes of who logs out (logind.conf(5), KillUserProcesses)?"""
+    if not os.path.isdir("/run/systemd/system") or os.path.exists("/var/lib/systemd/linger/" + commands.user()):
+        return False
+    word, more = b"", LOGIND + ".d"
+    names = sorted(os.listdir(more)) if os.path.isdir(more) else []
+    for path in [LOGIND, *(os.path.join(more, name) for name in names if name.endswith(".conf"))]:
+        try:
+            with open(path, "rb") as file:
+                word = (re.findall(rb"^\s*KillUserProcesses\s*=\s*(\w+)", file.read(), re.MULTILINE) or [word])[-1]
+        except OSError:
+            pass
+    return word.lower() in (b"yes", b"true", b"on", b"1")
 
 
 def ask(facts: Facts, here: Here, table: Table) -> Answer:

@@ -67,6 +67,21 @@ class Batch:
             )
         raise Refusal(7, why, "The words are the job runner's own.")
 
+    def check(self, seconds: float) -> str:
+        """What to warn of, "" for nothing, when its commands are there and it answers. Raises Refusal (7) else.
+
+        seconds: that its answer may take.
+        """
+        ids = ["1"]  # whether it knows that one does not matter
+        job = Job(OURS + "check", 0, {})
+        module, settings = self._module, self._settings
+        lines = (module.submit(job, settings), module.listing(ids, settings), module.kill(ids, settings))
+        commands.check_there(line[0] for line in lines)
+        listed, why = self._list(ids if self._needs_ids() else None, seconds)
+        if listed is None:
+            raise Refusal(7, "it could not be asked: %s" % why, "The words are its own: try `%s` there." % lines[1][0])
+        return ""
+
     def stage(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> None:
         """Write all files that the job needs. Raises Refusal (7) for a directive that can't be used."""
         forbidden = [name for name in wanted.directives if self._forbids(name)]
@@ -170,12 +185,20 @@ class Batch:
         for start in range(0, len(tries), size):
             yield tries[start : start + size]
 
-    def _list(self, ids: Optional[List[str]]) -> "tuple[Optional[Dict[str, Listed]], str]":
-        said = self._run(self._module.listing(ids, self._settings), {**self._forward, "LC_ALL": "C"})
+    def _list(
+        self, ids: Optional[List[str]], seconds: Optional[float] = None
+    ) -> "tuple[Optional[Dict[str, Listed]], str]":
+        said = self._run(self._module.listing(ids, self._settings), {**self._forward, "LC_ALL": "C"}, seconds=seconds)
         return self._module.parse_listing(said, self._settings), commands.last_words(said)
 
-    def _run(self, argv: List[str], more: Mapping[str, str], folder: Optional[bytes] = None) -> Said:
-        return commands.run(argv, commands.clean(self._keep, more), folder)
+    def _run(
+        self,
+        argv: List[str],
+        more: Mapping[str, str],
+        folder: Optional[bytes] = None,
+        seconds: Optional[float] = None,
+    ) -> Said:
+        return commands.run(argv, commands.clean(self._keep, more), folder, seconds)
 
     def _fields(self, number: str) -> Dict[str, str]:
         return {"JOB_ID": number, "CLUSTER": self._settings.cluster}

@@ -7,11 +7,11 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..files import write
 from ..layout import JobDirectory
-from ..wire import to_bytes, to_text
+from ..wire import Refusal, to_bytes, to_text
 from .quoting import quoted
 from .words import Said
 
@@ -98,6 +98,19 @@ def _listen(process: "subprocess.Popen[bytes]", until: float) -> Tuple[str, str]
     process.wait(max(0.0, until - time.monotonic()))
     out, err = (to_text(b"".join(parts)) for parts in said.values())
     return out, err
+
+
+def check_there(programs: Iterable[str]) -> None:
+    """Raises Refusal (7) when PATH leads to no program of one of these names."""
+    folders = os.get_exec_path()
+    missing = [
+        name
+        for name in dict.fromkeys(programs)
+        if not any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
+    ]
+    if missing:
+        hint = "If it has them, let its start-up files, such as .bashrc, set PATH also without a terminal."
+        raise Refusal(7, "there is no %s on the PATH of a command there" % " and no ".join(missing), hint)
 
 
 def ended_early(said: Said) -> bool:
