@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import jobs, place, plan, report
+from remote_install.asked import Asked
 from remote_install.call import ask_if_there, call, converse
 from remote_install.conversation import Conversation, Json
-from remote_install.jobs import Asked
+from remote_install.pool import on_a_host
 from remote_install.report import Report
 from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import RunDirectory
@@ -72,18 +73,21 @@ def clean(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, t
     The error, if any, is in the answer.
     """
     began = time.monotonic()
-    ask = ask_if_there if how.dry_run else converse  # a dry run does not send our program
     try:
-        if is_mirrored(platform):
-            found: dict[str, Any] | None = _by_rsync(run, platform, asked, how, talk)
-        else:
-            found = ask(platform, "clean", lambda there: _talk(there, run, platform, asked, how), talk)
+        platform, found = on_a_host(platform, lambda one: (one, _clean(run, one, asked, how, talk)), talk)
     except RemoteInstallError as error:
         return Cleaned(platform, time.monotonic() - began, dry_run=how.dry_run, error=error)
     if found is None:
         talk.tell(f"{platform.hosts[0]}: our program is not there, and a dry run does not send it: it can't be asked")
     fields = {"dry_run": how.dry_run, "mode": place.mode(platform, talk), **(found or {})}
     return Cleaned(platform, time.monotonic() - began, **fields)
+
+
+def _clean(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, talk: Talk) -> dict[str, Any] | None:
+    if is_mirrored(platform):
+        return _by_rsync(run, platform, asked, how, talk)
+    ask = ask_if_there if how.dry_run else converse  # a dry run does not send our program
+    return ask(platform, "clean", lambda there: _talk(there, run, platform, asked, how), talk)
 
 
 def _by_rsync(run: RunDirectory, platform: Platform, asked: list[Asked], how: How, talk: Talk) -> dict[str, Any]:

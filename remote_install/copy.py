@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from remote_install.call import ask_if_there, call
 from remote_install.conversation import Conversation
+from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.talk import Talk
 from transfer import rsync
@@ -32,7 +33,11 @@ def place(text: str, platforms: Platforms) -> tuple[Platform, str]:
 
 def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) -> Changes:
     """`sources` here to `path` on the host of `platform`. Raises UsageError, HostError or TransferError."""
-    return _transfer(platform, pushing(sources, platform, lambda: _resolved(platform, path, talk, make=True)), talk)
+
+    def act(one: Platform) -> Changes:
+        return _transfer(one, pushing(sources, one, lambda: _resolved(one, path, talk, make=True)), talk)
+
+    return on_a_host(platform, act, talk)
 
 
 def pushing(sources: tuple[str, ...], platform: Platform, target: Callable[[], str], *more: str) -> Command:
@@ -44,7 +49,11 @@ def pushing(sources: tuple[str, ...], platform: Platform, target: Callable[[], s
 
 def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
     """`path` on the host of `platform` into `target` here. Raises UsageError, HostError or TransferError."""
-    return _transfer(platform, pulling(platform, lambda: _resolved(platform, path, talk, make=False), target), talk)
+
+    def act(one: Platform) -> Changes:
+        return _transfer(one, pulling(one, lambda: _resolved(one, path, talk, make=False), target), talk)
+
+    return on_a_host(platform, act, talk)
 
 
 def pulling(platform: Platform, source: Callable[[], str], target: str, *more: str) -> Command:

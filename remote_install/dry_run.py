@@ -25,6 +25,7 @@ from remote_install.install import (
 )
 from remote_install.jobhost import manifest, wire
 from remote_install.plan import Plan
+from remote_install.pool import on_a_host
 from remote_install.run_directory import RunDirectory
 from remote_install.source import Content
 from remote_install.talk import Talk
@@ -116,7 +117,7 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
     if is_in_place(run, platform, talk):
         return Planned(platform, 0.0, Plan(run.path), mode=place.mode(platform, talk))
     try:
-        found = ask_if_there(platform, "install", act, recorder.talk)
+        found = on_a_host(platform, lambda one: ask_if_there(one, "install", act, recorder.talk), recorder.talk)
         size = _size(run, found.send if found else _files(contents[0]))
     except RemoteInstallError as error:
         return Planned(platform, time.monotonic() - began, error=error)

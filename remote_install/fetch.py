@@ -9,6 +9,7 @@ from typing import Any
 
 from remote_install import elsewhere, place, plan
 from remote_install.call import call
+from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import JOBS, RunDirectory
@@ -66,6 +67,10 @@ def fetch(
 
     Raises HostError or TransferError.
     """
+    return on_a_host(platform, lambda one: _fetch(run, one, paths, talk, run_dir), talk)
+
+
+def _fetch(run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: Talk, run_dir: str | None) -> Changes:
     there = Place(run_dir) if run_dir and not platform.symlink_dirs else None
     if place.known_shared(run, platform, talk) is None:
         there = there or hello(run, platform, talk)

@@ -14,6 +14,7 @@ from remote_install.conversation import Conversation
 from remote_install.jobhost import manifest
 from remote_install.jobhost.target import STAGING, Target
 from remote_install.plan import Plan
+from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.run_directory import RunDirectory
 from remote_install.source import Content
@@ -68,7 +69,7 @@ def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = Fal
     """
     began = time.monotonic()
     try:
-        done = _install(run, platform, talk, adopt)
+        platform, done = on_a_host(platform, lambda one: (one, _install(run, one, talk, adopt)), talk)
     except RemoteInstallError as error:
         return Installed(platform, None, time.monotonic() - began, error=error)
     except OSError as error:

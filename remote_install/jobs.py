@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
-from dataclasses import dataclass
 from typing import Any, Callable
 
-from remote_install import place, record, report
+from remote_install import place, pool, record, report
+from remote_install.asked import Asked, by_host, has_hosts_of_their_own, host_of, platforms_of
 from remote_install.call import call
 from remote_install.conversation import error_of
 from remote_install.own_runner import runner_fields
+from remote_install.pool import on_a_host
 from remote_install.record import Token
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets
-from transfer.errors import JobRunnerError, RemoteInstallError
+from transfer.errors import HostError, JobRunnerError, RemoteInstallError
 from transfer.platforms import Platform
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A job to be told about: the submission with `token`, else try `number`, else its last try.
-
-    known: its try was told to us before, so that the host must have it. again: a new try, also beside a live one.
-    """
-
-    job: str
-    platform: Platform
-    token: Token | None = None
-    number: int | None = None
-
-    known: bool = False
-    again: bool = False
-
-    def as_request(self, run: RunDirectory) -> dict[str, Any]:
-        """What the job host is asked about. missed_for: so long we know it gone without an exit record."""
-        token = self.token.token if self.token else None
-        missed_for = record.missed_for(run, self.token) if self.token else 0.0
-        return {"job": self.job, "token": token, "try": self.number, "missed_for": missed_for}
-
-
-def take(run: RunDirectory, wanted: list[Wanted], again: bool = False) -> list[Asked]:
-    """The tokens to submit these jobs with: the first act of a command, before it installs.
-
-    Of several that are typed at once all then mean the same submission, however long each installs.
-    """
-    # Side by side: each is waited for until it is on disk, and disks take many at once.
-    return side_by_side(lambda job: _take(run, job, again), wanted)
-
-
-def _take(run: RunDirectory, job: Wanted, again: bool) -> Asked:
-    token = record.take(run, job.name, tuple(platform.name for platform in job.candidates), again)
-    platform = next(platform for platform in job.candidates if platform.name == token.platform)
-    return Asked(job.name, platform, token, known=record.report(run, token) is not None, again=again)
-
-
-def take_again(run: RunDirectory, one: Asked) -> Asked:
-    """The token of a new try after `one` failed, on the same platform."""
-    assert one.token is not None
-    return Asked(one.job, one.platform, record.take_after(run, one.token))
 
 
 def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Talk) -> list[Report]:
@@ -73,13 +33,15 @@ def submit(run: RunDirectory, asked: list[Asked], wanted: list[Wanted], talk: Ta
     kept = {platform.name: secrets(platform, os.environ) for platform in platforms_of(asked)}
     side_by_side(lambda one: record.mark_sent(run, one), [one.token for one in asked if one.token is not None])
 
-    def on(platform: Platform) -> list[Report]:
-        pairs = [(one, job) for one, job in zip(asked, wanted) if one.platform == platform]
-        jobs = [_submission(run, one, job) for one, job in pairs]
-        request = {**where(run, platform), "uuid": uuid, "secrets": kept[platform.name], "jobs": jobs}
-        return _ask(run, platform, "submit", [one for one, _ in pairs], lambda: request, talk)
+    by_token = {id(one): job for one, job in zip(asked, wanted)}
 
-    return in_order(asked, side_by_side(on, platforms_of(asked)))
+    def on(some: list[Asked]) -> list[Report]:
+        platform = some[0].platform
+        jobs = [_submission(run, one, by_token[id(one)]) for one in some]
+        request = {**where(run, platform), "uuid": uuid, "secrets": kept[platform.name], "jobs": jobs}
+        return _ask(run, "submit", some, lambda: request, talk)
+
+    return in_order(asked, side_by_side(on, by_host(run, asked)))
 
 
 def _submission(run: RunDirectory, one: Asked, job: Wanted) -> dict[str, Any]:
@@ -93,26 +55,24 @@ def _submission(run: RunDirectory, one: Asked, job: Wanted) -> dict[str, Any]:
 def poll(run: RunDirectory, asked: list[Asked], talk: Talk) -> list[Report]:
     """The state of each job now; what is unreachable is told as unknown with its error."""
 
-    def on(platform: Platform) -> list[Report]:
-        mine = [one for one in asked if one.platform == platform]
-
+    def on(some: list[Asked]) -> list[Report]:
         def request() -> dict[str, Any]:  # made while ssh connects
-            return {**where(run, platform), "jobs": [one.as_request(run) for one in mine]}
+            return {**where(run, some[0].platform), "jobs": [one.as_request(run) for one in some]}
 
-        return _ask(run, platform, "poll", mine, request, talk)
+        return _ask(run, "poll", some, request, talk)
 
-    return in_order(asked, side_by_side(on, platforms_of(asked)))
+    return in_order(asked, side_by_side(on, by_host(run, asked)))
 
 
 def kill(run: RunDirectory, asked: list[Asked], grace: float, talk: Talk) -> list[Report]:
     """End the jobs, TERM first and KILL after `grace` seconds, and tell how each is then."""
 
-    def on(platform: Platform) -> list[Report]:
-        mine = [one for one in asked if one.platform == platform]
-        request = {**where(run, platform), "jobs": [one.as_request(run) for one in mine], "grace": grace}
-        return _ask(run, platform, "kill", mine, lambda: request, talk)
+    def on(some: list[Asked]) -> list[Report]:
+        jobs = [one.as_request(run) for one in some]
+        request = {**where(run, some[0].platform), "jobs": jobs, "grace": grace}
+        return _ask(run, "kill", some, lambda: request, talk)
 
-    return in_order(asked, side_by_side(on, platforms_of(asked)))
+    return in_order(asked, side_by_side(on, by_host(run, asked)))
 
 
 def known(run: RunDirectory) -> list[Report]:
@@ -132,41 +92,87 @@ def discover(run: RunDirectory, platform: Platform, talk: Talk) -> list[Asked]:
     """All jobs of this run that the host of `platform` knows. Raises HostError when it can't be asked."""
     replies: list[dict[str, Any]] = []
     request = {**where(run, platform), "jobs": None}
-    call(platform, "poll", lambda: request, replies.append, talk)
+
+    def act(one: Platform) -> None:
+        replies.clear()
+        call(one, "poll", lambda: request, replies.append, talk)
+
+    on_a_host(platform, act, talk)
     reports = [report.from_reply(reply, platform) for reply in replies if reply["reply"] == "job"]
     return [Asked(one.job, platform, number=one.number) for one in reports]
 
 
 def _ask(
-    run: RunDirectory,
-    platform: Platform,
-    verb: str,
-    asked: list[Asked],
-    request: Callable[[], dict[str, Any]],
-    talk: Talk,
+    run: RunDirectory, verb: str, asked: list[Asked], request: Callable[[], dict[str, Any]], talk: Talk
 ) -> list[Report]:
-    """One call; a report for each of `asked`, in their order."""
-    reports: dict[str, Report] = {}
+    """One call about jobs of one platform; a report for each of `asked`, in their order."""
+    platform, reports = asked[0].platform, dict[str, Report]()
     by_name = {one.job: one for one in asked}
 
-    def heard(reply: dict[str, Any]) -> None:
-        one = by_name.get(str(reply.get("job")))
-        if one is None:
-            return
-        if reply["reply"] == "job":
-            reports[one.job] = keep(run, one, report.from_reply(reply, platform))
-        elif reply["reply"] == "error":
-            error = error_of(reply, platform.hosts[0])
-            told = report.submit_failed if verb == "submit" else report.not_told
-            reports[one.job] = told(one.job, platform, error)
+    def act(on: Platform) -> None:
+        call(on, verb, request, lambda reply: _hear(run, on, verb, by_name, reply, reports), talk)
 
     try:
-        call(platform, verb, request, heard, talk)
+        on_a_host(platform, act, talk, host_of(run, asked[0]))
+        _look_elsewhere(run, verb, asked, request, reports, talk)
     except RemoteInstallError as error:
         for one in asked:
             if one.job not in reports:
                 reports[one.job] = from_here(run, one) or report.not_told(one.job, platform, error, one.number)
     return [reports.get(one.job) or from_here(run, one) or missing(one) for one in asked]
+
+
+def _hear(
+    run: RunDirectory,
+    on: Platform,
+    verb: str,
+    by_name: dict[str, Asked],
+    reply: dict[str, Any],
+    reports: dict[str, Report],
+) -> None:
+    one = by_name.get(str(reply.get("job")))
+    if one is None:
+        return
+    if reply["reply"] == "job":
+        reports[one.job] = keep(run, one, report.from_reply(reply, on))
+    elif reply["reply"] == "error":
+        error = error_of(reply, on.hosts[0])
+        told = report.submit_failed if verb == "submit" else report.not_told
+        reports[one.job] = told(one.job, on, error)
+
+
+def _look_elsewhere(
+    run: RunDirectory,
+    verb: str,
+    asked: list[Asked],
+    request: Callable[[], dict[str, Any]],
+    reports: dict[str, Report],
+    talk: Talk,
+) -> None:
+    """Of a job that is a process only the host can tell that it runs on: of several all are asked."""
+    platform = asked[0].platform
+    for host in platform.hosts if has_hosts_of_their_own(platform) else ():
+        open_ones = {one.job: one for one in asked if _is_unknown(reports.get(one.job), host)}
+        if open_ones:
+            fields = request()
+            some = {**fields, "jobs": [job for job in fields["jobs"] if job["job"] in open_ones]}
+            with contextlib.suppress(HostError):  # what the others say stands
+                found = _look(run, verb, pool.only(platform, host), open_ones, some, talk)
+                reports.update({job: told for job, told in found.items() if told.state != "unknown"})
+
+
+def _look(
+    run: RunDirectory, verb: str, on: Platform, asked: dict[str, Asked], request: dict[str, Any], talk: Talk
+) -> dict[str, Report]:
+    found: dict[str, Report] = {}
+    heard = functools.partial(_hear, run, on, verb, asked)
+    call(on, "poll" if verb == "submit" else verb, lambda: request, lambda reply: heard(reply, found), talk)
+    return found
+
+
+def _is_unknown(told: Report | None, host: str) -> bool:
+    """Could nobody tell, and was that not this host?"""
+    return told is not None and told.state == "unknown" and told.host != host
 
 
 def acknowledge(run: RunDirectory, reports: list[Report], asked: list[Asked]) -> None:
@@ -212,10 +218,6 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
         **runner_fields(platform),
         "polling": {"first": platform.polling.first, "max": platform.polling.max},
     }
-
-
-def platforms_of(asked: list[Asked]) -> list[Platform]:
-    return list({one.platform.name: one.platform for one in asked}.values())
 
 
 def in_order(asked: list[Asked], found: list[list[Report]]) -> list[Report]:

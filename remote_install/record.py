@@ -126,8 +126,13 @@ def mark_sent(run: RunDirectory, token: Token) -> None:
         )
 
 
+def is_sent(run: RunDirectory, token: Token) -> bool:
+    """May a request with `token` have left?"""
+    return os.path.lexists(_sent_file(run, token))
+
+
 def _check_not_sent(run: RunDirectory, token: Token | None) -> None:
-    if token is not None and os.path.lexists(_sent_file(run, token)):
+    if token is not None and is_sent(run, token):
         raise WouldDoHarm(
             f"job {token.job} was submitted on {token.platform}, and its end was not reported here yet",
             f"Ask with `remote-install poll RUN {token.job}`, or give the new job another --name.",

@@ -18,13 +18,15 @@ class Learnt:
 
     programs: (platform, host) -> path of the job host program, where it is not in the home directory.
     noisy: (platform, host) where start-up files print -> was that told? here: platform -> are its verbs done on this
-    machine? shared: platform -> the run directory's path there, where it is the one here.
+    machine? shared: platform -> the run directory's path there, where it is the one here. order: platform -> its hosts
+    as they are asked.
     """
 
     programs: dict[tuple[str, str], str] = field(default_factory=dict)
     noisy: dict[tuple[str, str], bool] = field(default_factory=dict)
     here: dict[str, bool] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    order: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def hear_noise(self, platform: str, host: str) -> None:
         """Something was printed there before our program did."""

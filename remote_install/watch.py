@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import threading
 import time
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import jobs, report
+from remote_install.asked import Asked, by_host, host_of, take_again
 from remote_install.call import call
 from remote_install.conversation import error_of
-from remote_install.jobs import Asked
+from remote_install.pool import on_a_host
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
@@ -60,13 +62,13 @@ def watch(
     lock = threading.Lock()
     last: dict[tuple[str, str], Asked] = {}
 
-    def on(platform: Platform) -> list[Report]:
-        mine = [one for one in asked if one.platform == platform]
+    def on(mine: list[Asked]) -> list[Report]:
+        platform = mine[0].platform
         reports = _Watch(run, platform, mine, talk, lock, viewer, wanted or {}).until(until)
         last.update({(platform.name, one.job): one for one in mine})
         return reports
 
-    reports = jobs.in_order(asked, side_by_side(on, jobs.platforms_of(asked)))
+    reports = jobs.in_order(asked, side_by_side(on, by_host(run, asked)))
     asked[:] = [last[(one.platform.name, one.job)] for one in asked]
     return reports
 
@@ -96,7 +98,8 @@ class _Watch:
         while self._pending():
             left = LONG_LOOK if until is None else min(LONG_LOOK, until - time.monotonic())
             try:
-                call(self._platform, "watch", lambda left=left: self._request(left), self._heard, self._talk)  # type: ignore[misc]
+                first = host_of(self._run, self._pending()[0])
+                on_a_host(self._platform, functools.partial(self._look, left), self._talk, first)
             except _TryAgain:
                 self._try_again()
             except RemoteInstallError as error:
@@ -107,6 +110,9 @@ class _Watch:
         for one in self._pending():
             self._reports.setdefault(one.job, jobs.missing(one))
         return [self._reports[one.job] for one in self._asked]
+
+    def _look(self, seconds: float, on: Platform) -> None:
+        call(on, "watch", lambda: self._request(seconds), functools.partial(self._heard, on), self._talk)
 
     def _pending(self) -> list[Asked]:
         return [one for one in self._asked if not self._done(one.job)]
@@ -130,14 +136,14 @@ class _Watch:
     def _offsets_of(self, job: str) -> dict[str, int]:
         return {stream: self._offsets[job][stream] for stream in self._viewer.streams}
 
-    def _heard(self, reply: dict[str, Any]) -> None:
+    def _heard(self, on: Platform, reply: dict[str, Any]) -> None:
         one = self._by_name.get(str(reply.get("job")))
         if one is None:
             return
         if reply["reply"] == "output":
             self._hear_output(one.job, reply)
         elif reply["reply"] == "job":
-            told = jobs.keep(self._run, one, report.from_reply(reply, self._platform))
+            told = jobs.keep(self._run, one, report.from_reply(reply, on))
             self._missed.pop(one.job, None)
             if told.missed_for is not None:
                 self._missed[one.job] = time.monotonic() - told.missed_for
@@ -146,7 +152,7 @@ class _Watch:
                 raise _TryAgain
             self._tell(told)
         elif reply["reply"] == "error":
-            self._tell(report.not_told(one.job, self._platform, error_of(reply, self._platform.hosts[0])))
+            self._tell(report.not_told(one.job, on, error_of(reply, on.hosts[0])))
         elif reply["reply"] == "missing":
             self._tell(self._kept_end(one) or jobs.missing(one))
 
@@ -184,7 +190,7 @@ class _Watch:
 
     def _submit_again(self, one: Asked) -> None:
         try:
-            new = jobs.take_again(self._run, one)
+            new = take_again(self._run, one)
         except WouldDoHarm as error:
             self._tell(report.with_error(self._reports.pop(one.job), error))
             return

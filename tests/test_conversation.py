@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from remote_install import conversation
+from remote_install.asked import Asked
 from remote_install.jobhost import wire
-from remote_install.jobs import Asked
 from remote_install.run_directory import open_run
 from remote_install.talk import Talk
 from remote_install.watch import Viewer, _Watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -116,13 +117,15 @@ class Platform:
 class Platforms:
     """What a hosts.yaml holds. path: None where there is none. given: platform's name -> what the file sets for it.
 
-    groups: name -> the names of its platforms, in the order in which they are tried.
+    groups: name -> the names of its platforms, in the order in which they are tried. random: the
+    groups whose order is drawn.
     """
 
     path: str | None
     defaults: Mapping[str, Any]
     given: Mapping[str, Mapping[str, Any]]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    random: frozenset[str] = frozenset()
 
     def get(self, name: str) -> Platform:
         """The platform of that name, or the one whose expression matches it. Raises ConfigError when there is none."""
@@ -141,7 +144,8 @@ class Platforms:
     def candidates(self, name: str) -> tuple[Platform, ...]:
         """The platforms that a name stands for, a platform's or a group's, in the order in which they are tried."""
         if name in self.groups:
-            return tuple(self.get(member) for member in self.groups[name])
+            names = self.groups[name]
+            return tuple(map(self.get, random.sample(names, len(names)) if name in self.random else names))
         return (self.get(name),)
 
     def of_host(self, host: str) -> Platform:
@@ -192,8 +196,10 @@ def find_hosts_file(explicit: str | None, environ: Mapping[str, str]) -> str | N
 def load_platforms(path: str | None) -> Platforms:
     """Reads a hosts.yaml; without one there are no platforms. Raises ConfigError that shows every mistake in it."""
     values = {} if path is None else read_settings(path, HOSTS_YAML)
-    groups = {name: group["platforms"] for name, group in values.get("groups", {}).items()}
-    return Platforms(path, values.get("defaults", {}), values.get("platforms", {}), groups)
+    given = values.get("groups", {})
+    groups = {name: tuple(group["platforms"]) for name, group in given.items()}
+    drawn = frozenset(name for name, group in given.items() if group.get("select") == "random")
+    return Platforms(path, values.get("defaults", {}), values.get("platforms", {}), groups, drawn)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from remote_install import jobs, place, record
+from remote_install.asked import Asked
 from remote_install.call import calling
 from remote_install.clean import Cleaned, How, clean
 from remote_install.cli.context import Context
 from remote_install.cli.output import count, line_of, worst
 from remote_install.install import one_each
-from remote_install.jobs import Asked
 from remote_install.report import Report
 from remote_install.side_by_side import side_by_side
 from transfer.errors import UsageError

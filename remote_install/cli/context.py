@@ -9,9 +9,9 @@ import shlex
 from dataclasses import replace
 
 from remote_install import contact, jobs, record
+from remote_install.asked import Asked
 from remote_install.cli.output import Output
 from remote_install.jobhost.layout import JOB_NAME
-from remote_install.jobs import Asked
 from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import RunDirectory, open_run
 from remote_install.run_yaml import JobSettings

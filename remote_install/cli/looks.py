@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from remote_install import contact, jobs, report
+from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
-from remote_install.jobs import Asked
 from remote_install.report import Report
 from remote_install.wanted import Wanted, from_settings
 from remote_install.watch import Viewer, watch
@@ -20,13 +20,10 @@ def submit_command(context: Context) -> int:
 
         return jobs_dry_run(context, wanted, (), follows=False)
     context.on_interrupt = "nothing was submitted"
-    asked = jobs.take(context.run, wanted, context.arguments.again)
-    if not context.arguments.no_install:
-        for installed in moves.install_all(context, jobs.platforms_of(asked)):
-            if installed.error:
-                raise installed.error
+    asked = take(context.run, wanted, context.arguments.again)
+    installed = [] if context.arguments.no_install else moves.install_for(context, asked, wanted)
     context.on_interrupt = "the job may have been submitted; the same command typed again does not start it twice"
-    reports = jobs.submit(context.run, asked, wanted, context.out.talk)
+    reports = moves.submit_installed(context, asked, wanted, installed)
     for one in reports:
         if one.found:
             other = ", which was submitted with another command: yours was not started" if one.found == "other" else ""

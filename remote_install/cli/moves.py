@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Callable
 
-from remote_install import copy, elsewhere, place, record
+from remote_install import copy, elsewhere, jobs, place, record, report
+from remote_install.asked import Asked, platforms_of, take
 from remote_install.cli.context import Context
 from remote_install.cli.output import count, worst
 from remote_install.fetch import checked, fetch
 from remote_install.install import Installed, held_twice, install, one_each
+from remote_install.report import Report
 from remote_install.side_by_side import side_by_side
-from transfer.errors import RemoteInstallError, UsageError
+from remote_install.wanted import Wanted
+from transfer.errors import HostError, RemoteInstallError, UsageError
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.wording import amount, visible
@@ -63,6 +67,46 @@ def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
         also = f", deleted {deleted}" if deleted else ""
         context.out.tell(f"installed {count(files, 'file')}, {amount(size)}{also}, on {where} in {spent:.1f} s")
     return installed
+
+
+def install_for(context: Context, asked: list[Asked], wanted: list[Wanted]) -> list[Installed]:
+    """Install where the jobs are to run. A job of a group goes to the next platform where one can't be reached, unless
+    it was sent there before; `asked` is as it is then."""
+    installed = install_all(context, platforms_of(asked))
+    while moved := _moved(context, asked, wanted, installed):
+        known = {one.platform.install_target for one in installed}
+        new = [one for one in platforms_of(moved) if one.install_target not in known]
+        installed += install_all(context, new) if new else []
+    return installed
+
+
+def _moved(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Asked]:
+    """The jobs whose platform can't be reached, on another one of their group; in `asked` they take their places."""
+    down = {one.platform.install_target: one.error for one in installed if isinstance(one.error, HostError)}
+    moved = []
+    for at, (one, job) in enumerate(zip(asked, wanted)):
+        error = down.get(one.platform.install_target)
+        rest = tuple(other for other in job.candidates if other.install_target not in down)
+        if error is not None and rest and one.token and not record.is_sent(context.run, one.token):
+            (asked[at],) = take(context.run, [replace(job, candidates=rest)], context.arguments.again)
+            context.out.tell(f"{error}; job {job.name} goes to {asked[at].platform.name} instead")
+            moved.append(asked[at])
+    return moved
+
+
+def submit_installed(
+    context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]
+) -> list[Report]:
+    """A report of each job, in their order; those whose install target failed are not submitted."""
+    failed = {one.platform.install_target: one.error for one in installed if one.error}
+    ready = [(one, job) for one, job in zip(asked, wanted) if one.platform.install_target not in failed]
+    done = jobs.submit(context.run, [one for one, _ in ready], [job for _, job in ready], context.out.talk)
+    by_job = {told.job: told for told in done}
+    for one in asked:
+        error = failed.get(one.platform.install_target)
+        if error:
+            by_job[one.job] = report.not_told(one.job, one.platform, error)
+    return [by_job[one.job] for one in asked]
 
 
 def fetch_command(context: Context) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from remote_install import contact, jobs, report
+from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
 from remote_install.cli.context import Context
@@ -12,7 +13,6 @@ from remote_install.cli.output import line_of, worst
 from remote_install.cli.prefixed import Prefixed
 from remote_install.fetch import checked
 from remote_install.install import Installed
-from remote_install.jobs import Asked
 from remote_install.report import Report
 from remote_install.wanted import Wanted
 from remote_install.watch import Viewer, watch
@@ -34,9 +34,9 @@ def run(context: Context) -> int:
 
 
 def _drive(context: Context, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
-    asked = jobs.take(context.run, wanted, context.arguments.again)
+    asked = take(context.run, wanted, context.arguments.again)
     context.run.remember_fetched(paths)
-    installed = moves.install_all(context, jobs.platforms_of(asked))
+    installed = moves.install_for(context, asked, wanted)
     names = [one.name for one in wanted]
     context.on_interrupt = f"the jobs may have been submitted. To see: {_again(context, 'poll', *names)}"
     submitted = _submit(context, asked, wanted, installed)
@@ -51,19 +51,15 @@ def _drive(context: Context, wanted: list[Wanted], paths: tuple[str, ...]) -> in
 
 def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
     """A report of each job, in their order; those whose install target failed are not submitted."""
-    failed = {one.platform.install_target: one.error for one in installed if one.error}
-    ready = [(one, job) for one, job in zip(asked, wanted) if one.platform.install_target not in failed]
-    done = jobs.submit(context.run, [one for one, _ in ready], [job for _, job in ready], context.out.talk)
-    by_job = {told.job: _refused_other(told) for told in done}
-    for told in by_job.values():
-        context.out.tell(line_of(told))
+    done = moves.submit_installed(context, asked, wanted, installed)
+    told_here = [one if one.error else _refused_other(one) for one in done]
+    not_there = {one.platform.install_target for one in installed if one.error}
+    for one, told in zip(asked, told_here):
+        if one.platform.install_target not in not_there:  # that is told as an error, at the end
+            context.out.tell(line_of(told))
         if told.job_id and told.found == "same":
             context.out.tell(f"{told.job}: found again, not started again")
-    for one in asked:
-        error = failed.get(one.platform.install_target)
-        if error:
-            by_job[one.job] = report.not_told(one.job, one.platform, error)
-    return [by_job[one.job] for one in asked]
+    return told_here
 
 
 def _refused_other(told: Report) -> Report:

@@ -76,11 +76,9 @@ class Client:
         return subprocess.Popen(
             [sys.executable, "-m", "remote_install", *words],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environment(),
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
     def __call__(self, *words: str | bytes, timeout: float = 60) -> Done:
@@ -94,6 +92,7 @@ class Client:
         root = str(Path(__file__).parents[2])
         path = ":".join((*self.python_path, root))
         mine = {MARK: self.mark, "PYTHONPATH": path, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
+        mine["XDG_CACHE_HOME"] = str(self.folder / "cache")
         return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
 
     def wait_for_logouts(self) -> None:
