@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from hosts import JobHost, JobHosts, MakeHost, MakeHosts, SystemUnavailable, missing_requirements, sweep
 
-pytest_plugins = ["batch.fixtures"]
+pytest_plugins = ["batch.fixtures", "faults.table"]
 
 
 def pytest_configure() -> None:
