@@ -1,4 +1,7 @@
-"""docs/faults.md: how each step ended under each fault, as it was seen. Written by WRITE_DOCS=1 ./dev test tests/faults."""
+"""docs/faults.md: how each step ended under each fault, as it was seen.
+
+Written by WRITE_DOCS=1 ./dev test tests/faults -m faults.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# Every fault at every step
 
 The exit code of each command while a fault came over its job host, as `tests/faults` saw it on a real sshd. 0: it got
-through, by a retry or because what it needed was over. After each the fault was healed and the same command typed again:
-it ended well each time, the job had run once, its output and its results were whole. Faults that come "during" come as
-soon as the host has accepted the login.
+through, by a retry or because what it needed was over. After each the fault was healed and the same command typed
+again: it ended well each time, the job had run once, its output and its results were whole. Faults that come "during"
+come as soon as the host has accepted the login.
 
 | fault | {steps} |
 |---|{lines}|
