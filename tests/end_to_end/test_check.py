@@ -142,6 +142,7 @@ FAULTS = {
     "no-python": ("HOST\nssh: {SSH}\npython: python9.9", ["python"], 4, "python9.9: .*not found.*`python:`"),
     "old-python": ("HOST\nssh: {SSH}\npython: old", ["python"], 4, "is Python 3.5.2, and 3.6 or newer is needed"),
     "garbage": ("HOST\nssh: {SSH}\npython: liar", ["program"], 4, "garbage"),
+    "gate": ("HOST\nssh: {SSH}\npython: gate", ["program"], 6, "not admitted. Ask the site"),
     "no-room": ("HOST\nssh: {SSH}\nrun_root: /nowhere/runs", ["run root"], 5, "can't be made in /: Permission denied"),
     "no-folder": ("HOST\nssh: {SSH}\nrun_root: file/runs", ["run root"], 5, "can't be made in /home/alice/file: Not a"),
     "no-variable": ("HOST\nssh: {SSH}\nrun_root: $NO_SUCH/runs", ["run root"], 3, "NO_SUCH is not set"),
@@ -158,6 +159,11 @@ FAULTS = {
 }
 OLD = "#!/bin/sh\n[ $1 = -V ] && exec echo Python 3.5.2\necho SyntaxError: invalid syntax >&2\nexit 1\n"
 LIAR = f"#!/bin/sh\n[ $1 = -V ] && exec python3 -V\necho\necho {wire.MARKER}\necho garbage\n"
+GATE = f"""#!/bin/sh
+echo; echo {wire.MARKER}
+echo '{{"reply": "error", "code": 6, "message": "not admitted.", "hint": "Ask the site."}}'
+echo '{{"reply": "end"}}'
+"""
 OWN_RUNNER = """
 NAME = "mine"
 ID = ""
@@ -173,8 +179,8 @@ def test_each_fault_is_told_in_its_row_and_with_its_remedy(client: Client) -> No
     known.write_text(f"{client.host.name},{client.host.address} {key[0]} {key[1]}\n")
     (client.folder / "mine.py").write_text(OWN_RUNNER)
     client.host.write_file("file", "")
-    client.host.write_file("/usr/local/bin/old", OLD, 0o755, owner="root")
-    client.host.write_file("/usr/local/bin/liar", LIAR, 0o755, owner="root")
+    for name, script in (("old", OLD), ("liar", LIAR), ("gate", GATE)):
+        client.host.write_file(f"/usr/local/bin/{name}", script, 0o755, owner="root")
     with listener(says_nothing=False) as closes, listener(says_nothing=True) as silent:
         text = faulty(client, {name: text for name, (text, _, _, _) in FAULTS.items()})
         text = text.replace("CLOSES", str(closes)).replace("SILENT", str(silent)).replace("KNOWN", str(known))
@@ -190,8 +196,8 @@ def test_each_fault_is_told_in_its_row_and_with_its_remedy(client: Client) -> No
         for row in map(rows.get, wanted):
             assert row
             assert re.search(words, f"{row['detail']} {row['remedy']}"), (name, row)
-            for before_it in LOGIN[: LOGIN.index(row["check"])] if row["check"] in LOGIN else ():
-                assert rows[before_it]["ok"], name
+            before_it = [] if row["check"] == "settings" else NAMES[: NAMES.index(row["check"])][:4]
+            assert all(rows[one]["ok"] for one in before_it), (name, rows)
     assert files(client.host) == before
 
 
