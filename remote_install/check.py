@@ -23,6 +23,7 @@ from transfer.platforms import Platform
 from transfer.sync import transfer_once
 
 AT_ONCE = 16  # hosts: a dead one only waits
+KNOWN = "the one that is known here"
 LOGIN = ("reach", "host key", "auth")
 OF_PROGRAM = ("python", "program", "clock", "run root", "disk")
 
@@ -124,7 +125,7 @@ def _pass_login(rows: Rows, answers: Answers | None = None) -> None:
     said = answers.facts["python"] if answers else {}
     seconds = answers.seconds["python"] if answers else 0.0
     rows.judge("reach", lambda: (f"it calls itself {findings.word(said, 'host')}" if said else "", ""), seconds)
-    rows.add("host key", "the one in known_hosts")
+    rows.add("host key", KNOWN)
     rows.judge("auth", lambda: (f"as {findings.word(said, 'user')}" if said else "", ""))
 
 
@@ -174,7 +175,7 @@ def _explain(rows: Rows, error: RemoteInstallError, answers: Answers, talk: Talk
 def _fail(rows: Rows, row: str, error: RemoteInstallError, seconds: float) -> None:
     """What comes before a failure of the login is in order."""
     for name in LOGIN[: LOGIN.index(row)] if row in LOGIN else ():
-        rows.add(name)
+        rows.add(name, KNOWN if name == "host key" else "")
     rows.stop(row, error, seconds)
 
 
@@ -203,7 +204,7 @@ def _check_rsync(rows: Rows, there: object, target: str, talk: Talk, first: bool
     try:
         detail, remedy = findings.rsync_versions(_rsync_here(command), there, rows.host)
     except RemoteInstallError as error:
-        rows.fail("rsync", error)
+        (rows.stop if first else rows.fail)("rsync", error)
         return
     try:
         more, noise = _try_rsync(rows.platform, target, talk)

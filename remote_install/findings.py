@@ -219,10 +219,9 @@ def job_runner(fact: Fact, platform: Platform, host: str) -> Told:
 
 def filesystem(platform: Platform, program: str, same: bool) -> Told:
     """What is known of it. same: is the file `program` there the one of that path here?"""
-    if platform.filesystem != "auto":
-        return f"{platform.filesystem}, as hosts.yaml says", ""
-    found = f"; {program.rpartition('/')[0]} there is the one here" if same else ""
-    return f"auto: found out with each run directory{found}", ""
+    auto = platform.filesystem == "auto"
+    told = "auto: found out with each run directory" if auto else f"{platform.filesystem}, as hosts.yaml says"
+    return told + (f"; {program.rpartition('/')[0]} there is the one here" if same else ""), ""
 
 
 def clock(there: int | float, began: float, ended: float) -> Told:

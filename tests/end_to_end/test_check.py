@@ -83,11 +83,12 @@ def test_all_is_right(client: Client) -> None:
         "./.remote-install",
         "./.remote-install/jobhost-HASH.pyz",
     ]
-    logins = client.host.connections()
+    logins, home = client.host.connections(), client.host.run(["stat", "-c", "%a %y", "."], check=True).stdout
     done = client("check")
     assert (done.code, done.err) == (0, "")
     assert done.out.decode().startswith(f"hpc ({client.host.name})\n  settings    ok      access: ssh")
     assert client.host.connections() - logins == 2
+    assert client.host.run(["stat", "-c", "%a %y", "."], check=True).stdout == home
     assert client("check", "-q").out == b""
 
 
