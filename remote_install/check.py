@@ -22,7 +22,6 @@ from transfer.errors import ConfigError, HostBusy, HostUnsuitable, RemoteInstall
 from transfer.platforms import Platform
 from transfer.sync import transfer_once
 
-AT_ONCE = 16  # hosts: a dead one only waits
 KNOWN = "the one that is known here"
 LOGIN = ("reach", "host key", "auth")
 OF_PROGRAM = ("python", "program", "clock", "run root", "disk")
