@@ -310,9 +310,13 @@ def test_a_host_that_admits_only_rsync(client: Client) -> None:
     keys = client.host.read("/home/alice/.ssh/authorized_keys")
     forced = 'restrict,command="echo $SSH_ORIGINAL_COMMAND >>asked; exec rrsync /home/alice/box" '
     client.host.run(["mkdir", "box"], check=True)
+    client.host.write_file(".ssh/authorized_keys", forced + keys, 0o600)
+    rows = checked(client, code=6)  # the platform does not know it yet
+    assert failed(rows) == ["rsync", "python"]
+    assert "access: rsync-only" in rows["python"]["remedy"]
+    client.host.run(["rm", "asked"], check=True)
     with open(client.folder / "hosts.yaml", "a") as file:
         file.write("    access: rsync-only\n    rsync: {root: /home/alice/box}\n    run_root: /home/alice/box/runs\n")
-    client.host.write_file(".ssh/authorized_keys", forced + keys, 0o600)
     rows = checked(client, code=6)
     client.host.write_file(".ssh/authorized_keys", keys, 0o600)
     assert failed(rows) == ["job runner"]
