@@ -18,11 +18,11 @@ from remote_install.talk import Talk
 from remote_install.wanted import secrets
 from transfer import execute, rsync
 from transfer.command import Command
-from transfer.errors import ConfigError, HostUnsuitable, RemoteInstallError, TransferInterrupted
+from transfer.errors import ConfigError, HostBusy, HostUnsuitable, RemoteInstallError
 from transfer.platforms import Platform
 from transfer.sync import transfer_once
 
-AT_ONCE = 16  # hosts: a dead one only waits
+KNOWN = "the one that is known here"
 LOGIN = ("reach", "host key", "auth")
 OF_PROGRAM = ("python", "program", "clock", "run root", "disk")
 
@@ -61,7 +61,7 @@ def _settings(platform: Platform) -> Told:
 def _check_here(rows: Rows, talk: Talk) -> None:
     """No ssh is ever started for it, and nothing is sent."""
     local = rows.platform.local
-    why = "this machine" if local else "not needed: jobs are started by the job runner here, in the run directory"
+    why = "this machine" if local else "not needed: jobs are started from here, in the run directory itself"
     rows.pass_over((*LOGIN, "rsync", *OF_PROGRAM), why)
     rows.add("filesystem", "this machine" if local else findings.filesystem(rows.platform, "", False)[0])
     _check_runner_here(rows, talk)
@@ -124,7 +124,7 @@ def _pass_login(rows: Rows, answers: Answers | None = None) -> None:
     said = answers.facts["python"] if answers else {}
     seconds = answers.seconds["python"] if answers else 0.0
     rows.judge("reach", lambda: (f"it calls itself {findings.word(said, 'host')}" if said else "", ""), seconds)
-    rows.add("host key", "the one in known_hosts")
+    rows.add("host key", KNOWN)
     rows.judge("auth", lambda: (f"as {findings.word(said, 'user')}" if said else "", ""))
 
 
@@ -163,17 +163,18 @@ def _is_same(python: findings.Fact) -> bool:
 def _explain(rows: Rows, error: RemoteInstallError, answers: Answers, talk: Talk) -> None:
     """The row that failed."""
     row = inquiry.row_of(error, answers)
-    if row == "program" and not answers.facts and isinstance(error, HostUnsuitable):
+    if row == "program" and not answers.facts:
         _pass_login(rows)
-        _blame(rows, error, talk)
-    else:
-        _fail(rows, row, error, answers.lasted)
+        if isinstance(error, HostUnsuitable):
+            _blame(rows, error, talk)
+            return
+    _fail(rows, row, error, answers.lasted)
 
 
 def _fail(rows: Rows, row: str, error: RemoteInstallError, seconds: float) -> None:
     """What comes before a failure of the login is in order."""
     for name in LOGIN[: LOGIN.index(row)] if row in LOGIN else ():
-        rows.add(name)
+        rows.add(name, KNOWN if name == "host key" else "")
     rows.stop(row, error, seconds)
 
 
@@ -196,38 +197,42 @@ def _check_rsync(rows: Rows, there: object, target: str, talk: Talk, first: bool
 
     first: nothing was connected before, so that it may be the login that fails.
     """
-    began = time.monotonic()
-    try:
-        told = _try_rsync(rows.platform, there, target, talk)
-    except RemoteInstallError as error:
-        row = inquiry.row_of(error, Answers(())) if first else "rsync"
-        _fail(rows, "rsync" if row == "program" else row, error, time.monotonic() - began)
-        return
-    if first:
-        _pass_login(rows)
-    rows.add("rsync", *told, time.monotonic() - began)
-
-
-def _try_rsync(platform: Platform, there: object, target: str, talk: Talk) -> Told:
-    """Raises HostError, TransferError, or ConfigError for the rsync here."""
-    host = platform.hosts[0]
-    command, options = platform.rsync.command, ("-n", f"--timeout={inquiry.patience(platform):.0f}")
+    command, began = rows.platform.rsync.command, time.monotonic()
     if any(word.startswith("--rsync-path") for word in command):
         there = ""  # that is another one
-    detail, remedy = findings.rsync_versions(_rsync_here(command), there, host)
+    try:
+        detail, remedy = findings.rsync_versions(_rsync_here(command), there, rows.host)
+    except RemoteInstallError as error:
+        (rows.stop if first else rows.fail)("rsync", error)
+        return
+    try:
+        more, noise = _try_rsync(rows.platform, target, talk)
+    except RemoteInstallError as error:
+        row = inquiry.row_of(error, Answers(())) if first else "program"
+        if row == "program":
+            rows.fail("rsync", error, time.monotonic() - began)
+        else:
+            _fail(rows, row, error, time.monotonic() - began)
+            return
+    else:
+        rows.add("rsync", detail + more, remedy or noise, time.monotonic() - began)
+    if first:
+        _pass_login(rows)
+
+
+def _try_rsync(platform: Platform, target: str, talk: Talk) -> Told:
+    """What is to be added to detail and remedy. Raises HostError, TransferError, or ConfigError."""
+    host, options = platform.hosts[0], ("-n", f"--timeout={inquiry.patience(platform):.0f}")
     with tempfile.TemporaryDirectory() as empty:
         push = rsync.push(platform, host, ("./",), target, options, empty)
         past = None if rsync_only.is_mirrored(platform) else program.past_noise(platform, host, talk)
         try:
             transfer_once(host, push, talk.command, past)
-        except TransferInterrupted as error:
-            if "Another instance" not in error.message:
-                raise
-            detail += "; just now another rsync is in its folder"
+        except HostBusy:
+            return "; just now another rsync is in its folder", ""
     if (platform.name, host) in talk.learnt.noisy:
-        noise = rsync.noisy_start_up(host)
-        return f"{detail}; a start-up file there prints, and that is passed over", noise.hint
-    return detail, remedy
+        return "; a start-up file there prints, and that is passed over", rsync.noisy_start_up(host).hint
+    return "", ""
 
 
 def _rsync_here(command: tuple[str, ...]) -> str:

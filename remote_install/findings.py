@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install.conversation import error_of
-from transfer.errors import ConfigError, HostUnsuitable, RemoteInstallError, TransferError
+from transfer.errors import ConfigError, HostUnsuitable, RefusedBySite, RemoteInstallError, TransferError
 from transfer.platforms import Platform
 from transfer.wording import amount, visible
 
@@ -90,6 +90,7 @@ class Rows:
 
     def fail(self, name: str, error: RemoteInstallError, seconds: float = 0.0) -> None:
         """It failed. Its detail does not repeat the host."""
+        error = _of_site(error)
         detail = visible(error.message.removeprefix(f"{self.host}: "))
         self._rows[name] = Check(name, False, detail, visible(error.hint), seconds, error)
 
@@ -124,6 +125,14 @@ class Rows:
         why = f"not made, because {self._stopped_by} failed"
         rows = (self._rows.get(name) or Check(name, None, why) for name in NAMES)
         return Checked(self.platform.name, self.host, tuple(rows))
+
+
+def _of_site(error: RemoteInstallError) -> RemoteInstallError:
+    """What rrsync(1) says there, to which the site has limited a key, is no matter of Python or of the network."""
+    if not re.search("rrsync|SSH_ORIGINAL_COMMAND", error.message):
+        return error
+    hint = "This key may do nothing but rsync: set `access: rsync-only`, and rsync.root and run_root, in hosts.yaml. "
+    return RefusedBySite(error.message, hint + "To send files it must be allowed to write (no -ro).", error.host)
 
 
 def word(fact: Fact, name: str) -> str:
@@ -219,10 +228,9 @@ def job_runner(fact: Fact, platform: Platform, host: str) -> Told:
 
 def filesystem(platform: Platform, program: str, same: bool) -> Told:
     """What is known of it. same: is the file `program` there the one of that path here?"""
-    if platform.filesystem != "auto":
-        return f"{platform.filesystem}, as hosts.yaml says", ""
-    found = f"; {program.rpartition('/')[0]} there is the one here" if same else ""
-    return f"auto: found out with each run directory{found}", ""
+    auto = platform.filesystem == "auto"
+    told = "auto: found out with each run directory" if auto else f"{platform.filesystem}, as hosts.yaml says"
+    return told + (f"; {program.rpartition('/')[0]} there is the one here" if same else ""), ""
 
 
 def clock(there: int | float, began: float, ended: float) -> Told:

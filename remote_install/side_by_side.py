@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Callable, TypeVar
 
 from transfer import execute
@@ -13,14 +13,27 @@ R = TypeVar("R")
 AT_ONCE = 32  # dead hosts keep threads until the connect time-out is over; the others must not wait for them
 
 
-def side_by_side(call: Callable[[T], R], values: Iterable[T], at_once: int = AT_ONCE) -> list[R]:
-    """The results of `call` for all `values`, in their order. Raises what the first that failed raised."""
+def _nothing(_result: object) -> None:
+    pass
+
+
+def side_by_side(call: Callable[[T], R], values: Iterable[T], done: Callable[[R], None] = _nothing) -> list[R]:
+    """The results of `call` for all `values`, in their order. Raises what the first that failed raised.
+
+    done: is given each result as soon as it is there, in this thread, and none after an interrupt.
+    """
     todo = list(values)
     if len(todo) < 2:
-        return [call(value) for value in todo]
-    with ThreadPoolExecutor(min(len(todo), at_once)) as pool:
+        results = [call(value) for value in todo]
+        for result in results:
+            done(result)
+        return results
+    with ThreadPoolExecutor(min(len(todo), AT_ONCE)) as pool:
         futures = [pool.submit(call, value) for value in todo]
         try:
+            # Without `done` in their order: of several errors it is always the same that is raised.
+            for future in futures if done is _nothing else as_completed(futures):
+                done(future.result())
             return [future.result() for future in futures]
         except BaseException:
             for future in futures:

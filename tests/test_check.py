@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +204,8 @@ def test_each_host_of_a_pool_is_looked_at() -> None:
         ("hpc", ("a",)),
         ("hpc", ("login1",)),
     ]
+
+
+def test_the_page_tells_of_each_row() -> None:
+    page = (Path(__file__).parents[1] / "docs/check.md").read_text()
+    assert re.findall(r"^\| `(.*?)` \|", page, re.MULTILINE) == list(NAMES)

@@ -64,6 +64,8 @@ MISTAKES = [
     (["clean", "demo"], 2, "Name where with -p PLATFORM"),
     (["clean", "demo", "--", "x"], 2, "takes no command"),
     (["init"], 2, "does not have that command yet"),
+    (["check", "hpd"], 3, "hpc"),
+    (["check", "--", "x"], 2, "takes no command"),
     (["install", "demo"], 2, "-p PLATFORM"),
     (["install", "demo", "-p", "hpc", "--", "true"], 2, "`run`"),
     (["poll", "demo"], 2, "no job of this run is known here"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
-from remote_install.check import AT_ONCE, check, each_host
+from remote_install.check import check, each_host
 from remote_install.cli.context import Context
 from remote_install.cli.output import worst
 from remote_install.findings import NAMES, Checked
@@ -23,16 +21,12 @@ def check_command(context: Context) -> int:
     # What is tried stands in the rows: nothing is told besides, but the commands for -v.
     talk = Talk(command=context.out.talk.command)
     failures_only = getattr(context.arguments, "quiet", False)
-    printing = threading.Lock()
 
-    def one(platform: Platform) -> Checked:
-        found = check(platform, talk)
-        with printing:
-            for line in block(found, failures_only):
-                context.out.result(line)
-        return found
+    def show(found: Checked) -> None:
+        for line in block(found, failures_only):
+            context.out.result(line)
 
-    found = side_by_side(one, platforms, AT_ONCE)
+    found = side_by_side(lambda platform: check(platform, talk), platforms, show)
     error = worst([host.error for host in found])
     context.out.document({"platforms": [host.as_json() for host in found], "error": error})
     if context.out.as_json:  # else they stand in the rows

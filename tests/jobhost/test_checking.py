@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,18 @@ def test_what_does_not_answer_is_waited_for_no_longer_than_was_asked(host: Host)
     told = host.ask("python3", "check", facts=["runner"], runner={"name": "slurm"}, seconds=1)[-1]
     assert (told["code"], told["message"]) == (7, "it could not be asked: squeue did not answer within 1 s")
     assert "`squeue`" in told["hint"]
+
+
+def test_that_something_can_be_written_is_tried(host: Host) -> None:  # noqa: F811
+    """As with a quota, which nothing else shows: each user may write so much, however much is free."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, 16 * 1024))
+
+    with host.start("python3", "check", preexec_fn=limit) as process:
+        out, _ = process.communicate(b'{"run_root": "runs", "facts": ["root"]}', timeout=30)
+    root = replies_of(out)[1]
+    assert (root["why"], root["full"]) == ("File too large", False)
 
 
 def test_a_file_system_without_nameless_files_is_tried_with_a_name(

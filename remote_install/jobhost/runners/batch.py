@@ -77,7 +77,7 @@ class Batch:
         module, settings = self._module, self._settings
         lines = (module.submit(job, settings), module.listing(ids, settings), module.kill(ids, settings))
         commands.check_there(line[0] for line in lines)
-        listed, why = self._list(ids if getattr(module, "BY_ID", False) else None, seconds)
+        listed, why = self._list(ids, seconds)
         if listed is None:
             raise Refusal(7, "it could not be asked: %s" % why, "The words are its own: try `%s` there." % lines[1][0])
         return ""

@@ -109,7 +109,8 @@ def check_there(programs: Iterable[str]) -> None:
         if not any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
     ]
     if missing:
-        hint = "If it has them, let its start-up files, such as .bashrc, set PATH also without a terminal."
+        hint = "If it has them, let its start-up files, such as .bashrc, set PATH also without a terminal; else name "
+        hint += "another job_runner in hosts.yaml."
         raise Refusal(7, "there is no %s on the PATH of a command there" % " and no ".join(missing), hint)
 
 
