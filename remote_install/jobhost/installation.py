@@ -196,4 +196,7 @@ def unfinished(run_dir: bytes) -> Optional[str]:
     """Why no job may be submitted in this run directory; None when its install is whole."""
     if not os.path.isdir(run_dir):
         return "is not installed here"
-    return "is not installed whole here" if Target(run_dir).unfinished else None
+    target = Target(run_dir)
+    if target.is_led_away:
+        return "is not installed here: its .remote-install is a link"
+    return "is not installed whole here" if target.unfinished else None

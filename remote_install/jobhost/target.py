@@ -46,11 +46,22 @@ class Target:
         self.lock: Optional[int] = None  # the descriptor that holds the lock, while it is held
 
     def prepare(self) -> None:
-        """Make our folder. Raises OSError."""
+        """Make our folder. Raises OSError; Refusal (9) where a link stands in its place: it could lead anywhere."""
+        if self.is_led_away:
+            raise Refusal(
+                9,
+                "%s/.remote-install is a link, which no install has made" % to_text(self.run_dir),
+                "Look at it there, and remove it.",
+            )
         os.makedirs(self._own, exist_ok=True)
         ignore = os.path.join(self._own, b".gitignore")
         if not os.path.lexists(ignore):
             write(ignore, b"*\n")
+
+    @property
+    def is_led_away(self) -> bool:
+        """Does a link stand where our folder should be?"""
+        return os.path.islink(self._own)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:

@@ -135,3 +135,13 @@ def test_a_job_that_hides_its_folder_is_told_as_an_error_of_its_own(client: Clie
         assert client("wait", "demo", "another", "--json", timeout=SECONDS).job["exit_code"] == 5
     finally:
         client.host.run(["chmod", "-R", "u+rwX", client.there], user="root")
+
+
+def test_nothing_of_ours_is_written_behind_a_link_that_a_job_has_made(client: Client) -> None:
+    line = "mkdir ~/elsewhere; mv ../demo/.remote-install ~/kept; ln -s ~/elsewhere .remote-install"
+    assert client("run", "demo", "-p", "hpc", "--", "sh", "-c", line).code == 0
+    for words in (["install", "demo", "-p", "hpc"], ["submit", "demo", "-p", "hpc", "--no-install", "--", "true"]):
+        done = client(*words)
+        assert done.code == 9
+        assert ".remote-install is a link" in done.err
+    assert client.host.run(["ls", "-A", "elsewhere"], check=True).stdout == ""
