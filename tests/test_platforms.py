@@ -298,20 +298,6 @@ def test_a_refused_option_of_rsync_has_its_remedy(load: Load, option: str, messa
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
-    [("select: random", "random")],
-)
-def test_what_is_not_acted_on_yet_is_refused_at_its_place(load: Load, given: str, word: str) -> None:
-    for head in ("platforms:\n  hpc:\n    ", "defaults:\n    "):
-        with pytest.raises(ConfigError) as caught:
-            load(head + given)
-        lines = caught.value.message.split("\n")
-        assert f"{word} has no effect yet" in lines[0]
-        assert lines[2].index("^") == lines[1].index(": ") + 2
-        assert len(lines) == 4
-
-
-@pytest.mark.parametrize(
     ("content", "place", "phrase"),
     [
         ("groups: {any: {platforms: [hpc]}}", "1:28", "there is no platform hpc"),

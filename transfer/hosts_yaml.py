@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transfer.keys import Key, Kind, Misfit, Refusal
@@ -72,18 +72,6 @@ def _refuse_variable(name: str) -> Refusal:
     return None
 
 
-def _only_yet(*values: Any) -> Callable[[Any], Refusal]:
-    """What is right, but not acted on in this version, is refused rather than passed over."""
-
-    def refuse(value: Any) -> Refusal:
-        name = value.get("name") if isinstance(value, dict) else value
-        if name is None or name in values:
-            return None
-        return f"{shown(str(name))} has no effect yet", f"This version knows {' and '.join(map(str, values))} here."
-
-    return refuse
-
-
 def _refuse_job_runner(value: Any) -> Refusal:
     given = {"name": value} if isinstance(value, str) else value
     name = given.get("name")
@@ -148,7 +136,7 @@ _JOB_RUNNER = {
 }
 _HOST_KEY = Key("what ssh is given", pattern=HOST, wanted=HOST_IN_WORDS)
 _PLATFORM_NAME = Key("name", pattern=f"{HOST}|/.*/", wanted=HOST_IN_WORDS, refuse=refuse_platform_name)
-_SELECT = Key("which is tried first", choices=("in-order", "random"), refuse=_only_yet("in-order"))
+_SELECT = Key("which is tried first", choices=("in-order", "random"))
 _PLATFORM = {
     "hosts": Key("default: the platform's name", Kind.LIST, item=_HOST_KEY, refuse=_refuse_hosts),
     "select": _SELECT,
