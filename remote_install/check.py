@@ -28,8 +28,12 @@ OF_PROGRAM = ("python", "program", "clock", "run root", "disk")
 
 
 def each_host(platforms: Iterable[Platform]) -> list[Platform]:
-    """A platform of its own for each host."""
-    return [replace(platform, hosts=(host,)) for platform in platforms for host in platform.hosts]
+    """A platform of its own for each host. A connection that was kept would hide what a new one meets."""
+    return [
+        replace(platform, hosts=(host,), ssh=replace(platform.ssh, multiplex=False))
+        for platform in platforms
+        for host in platform.hosts
+    ]
 
 
 def check(platform: Platform, talk: Talk) -> Checked:
@@ -227,7 +231,7 @@ def _try_rsync(platform: Platform, target: str, talk: Talk) -> Told:
         push = rsync.push(platform, host, ("./",), target, options, empty)
         past = None if rsync_only.is_mirrored(platform) else program.past_noise(platform, host, talk)
         try:
-            transfer_once(host, push, talk.command, past)
+            transfer_once(platform, host, push, talk.tell, talk.command, past)
         except HostBusy:
             return "; just now another rsync is in its folder", ""
     if (platform.name, host) in talk.learnt.noisy:

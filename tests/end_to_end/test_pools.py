@@ -13,6 +13,12 @@ from hosts import JobHost, MakeHosts
 from .client import Client
 
 
+def die(host: JobHost) -> None:
+    """As a login node goes down: its logins are ended, and no new ones are taken."""
+    host.stop_sshd()
+    host.kill_sessions()
+
+
 class Pool(Client):
     """A user of two login nodes; `host` is the first."""
 
@@ -38,6 +44,7 @@ def pool(tmp_path: Path, make_hosts: MakeHosts) -> Iterator[Pool]:
     for host in (first, second):
         host.repair()
         host.run(["sh", "-c", "kill -9 -1; true"])
+    client.hang_up()
     assert client.leftovers() == []
 
 
@@ -57,7 +64,7 @@ STEPS: dict[str, tuple[str, ...]] = {
 def test_where_the_first_is_dead_before_a_step_the_second_does_it(pool: Pool, step: str) -> None:
     done = pool("run", "demo", "-p", "hpc", "--", "sh", "-c", "echo out; echo made >made")
     assert done.code == 0, done.err
-    pool.host.stop_sshd()
+    die(pool.host)
     before = pool.second.connections()
     done = pool(*STEPS[step])
     assert done.code == 0, done.err
@@ -67,9 +74,10 @@ def test_where_the_first_is_dead_before_a_step_the_second_does_it(pool: Pool, st
 
 def test_a_host_that_failed_is_asked_last_for_a_while_and_never_for_good(pool: Pool) -> None:
     assert pool("install", "demo", "-p", "hpc").code == 0
-    pool.host.stop_sshd()
+    die(pool.host)
     assert pool.second.name in pool("install", "demo", "-p", "hpc").err
     pool.host.start_sshd()
+    pool.hang_up()
     before = pool.logins()
     assert pool("install", "demo", "-p", "hpc").code == 0
     assert pool.logins() == (before[0], before[1] + 1)
@@ -82,7 +90,7 @@ def test_a_host_that_failed_is_asked_last_for_a_while_and_never_for_good(pool: P
 
 def test_when_none_answers_that_is_the_error_and_each_is_named(pool: Pool) -> None:
     for host in (pool.host, pool.second):
-        host.stop_sshd()
+        die(host)
     done = pool("install", "demo", "-p", "hpc")
     assert done.code == 4
     assert pool.host.name in done.err
@@ -91,7 +99,7 @@ def test_when_none_answers_that_is_the_error_and_each_is_named(pool: Pool) -> No
 
 def test_a_job_that_is_a_process_is_asked_for_and_ended_where_it_runs(pool: Pool) -> None:
     """Also by who has no record of where that was."""
-    pool.host.stop_sshd()
+    die(pool.host)
     assert pool("submit", "demo", "-p", "hpc", "--", "sleep", "600").code == 0
     pool.host.start_sshd()
     (pool.folder / "cache/remote-install/failed" / pool.host.name).unlink()
@@ -119,7 +127,6 @@ def args_on(host: JobHost) -> str:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_first_dies_in_the_middle_of_a_step(pool: Pool, moment: str) -> None:
-    """Its logins are ended and no new ones are taken, as when a login node goes down."""
     data = os.urandom(2_000_000)
     pool.write("data", data)
     hosts = pool.folder / "hosts.yaml"
@@ -131,8 +138,7 @@ def test_the_first_dies_in_the_middle_of_a_step(pool: Pool, moment: str) -> None
     while not MOMENTS[moment](pool):
         assert time.monotonic() < until
         time.sleep(0.01)
-    pool.host.stop_sshd()
-    pool.host.kill_sessions()
+    die(pool.host)
     _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert (pool.folder / "out").read_bytes() == b"begun\ndone\n"

@@ -23,6 +23,7 @@ def user(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
     hosts.write_text(hosts.read_text().replace("connect_timeout: 5", f"connect_timeout: 20, {alive}"))
     yield client
     job_host.repair()
+    client.hang_up()
     job_host.run(["sh", "-c", "kill -9 -1; rm -rf remote-install-run"])
 
 

@@ -45,6 +45,7 @@ def user(tmp_path: Path, job_host: JobHost, request: pytest.FixtureRequest) -> I
     client.write("data", os.urandom(200_000))
     yield client
     job_host.repair()
+    client.hang_up()
     job_host.run(["sh", "-c", "kill -9 -1; true"])
     job_host.run(["sh", "-c", "find . -mindepth 1 -maxdepth 1 ! -name '.*' -exec rm -rf {} +"], check=True)
 
@@ -64,6 +65,7 @@ def prepare(user: Client, step: str) -> None:
 
 def under(user: Client, fault: Fault, words: tuple[str, ...]) -> tuple[int, str, bytes]:
     """The step, and the fault as soon as the host is at work: exit code, what was said, what was printed."""
+    user.hang_up()  # with a login of its own it meets the fault from the first byte on
     before = user.host.connections()
     if fault.before:
         fault.make(user, None)  # type: ignore[arg-type]

@@ -53,6 +53,7 @@ def test_forty_of_fifty_hosts_are_done_and_ten_are_named(tmp_path: Path, make_ho
     assert client("wait", "demo", timeout=200).code == 0
     needed = time.monotonic() - began
 
+    client.hang_up()
     for number, host in enumerate(dead):
         DEATHS[number % 5][0](host)
     write_hosts(client, hosts)

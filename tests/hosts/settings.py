@@ -86,9 +86,12 @@ def sshd_config(address: str, lines: Sequence[str], version: tuple[int, ...]) ->
         "MaxStartups 200:30:400",
         "AcceptEnv LANG LC_*",
         "Subsystem sftp internal-sftp",
+        "LogLevel VERBOSE",  # it tells sessions, which one connection may have many of
     ]
     if version >= (9, 8):
         ours.append("PerSourcePenalties no")  # else a few failures, which tests provoke, shut the client out
+    if any(line.lower().startswith("maxstartups") for line in lines):
+        ours = [line for line in ours if not line.startswith("MaxStartups")]  # of this sshd takes the last (measured)
     return "\n".join([*lines[:match], *ours, *lines[match:], ""])
 
 
