@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable, TypeVar
 
 from remote_install import place, program
@@ -10,6 +11,7 @@ from remote_install.rsync_only import is_mirrored
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
+from transfer.connections import connected
 from transfer.errors import HostUnsuitable, RefusedBySite
 from transfer.platforms import Platform
 from transfer.retry import retried
@@ -95,10 +97,15 @@ def calling(platform: Platform, verb: str, talk: Talk) -> Command:
     return Command(ssh.command_line(platform, host, program.words(platform, host, verb, talk)), stdin=None)
 
 
+def _connected(platform: Platform, host: str, talk: Talk) -> contextlib.AbstractContextManager[Platform]:
+    if place.is_here(platform, talk) or is_mirrored(platform):
+        return contextlib.nullcontext(platform)
+    return connected(platform, host, talk.tell)
+
+
 def _converse(platform: Platform, host: str, verb: str, act: Callable[[Conversation], T], talk: Talk) -> T:
-    command = calling(platform, verb, talk)
-    talk.command(str(command))
-    with execute.stream(command, SILENCE) as running:
+    talk.command(str(calling(platform, verb, talk)))
+    with _connected(platform, host, talk) as there, execute.stream(calling(there, verb, talk), SILENCE) as running:
         return act(
             Conversation(
                 running,

@@ -29,6 +29,7 @@ from remote_install.run_directory import RunDirectory, create, replace
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
+from transfer.connections import connected
 from transfer.errors import HostError, HostUnsuitable, RemoteInstallError, WouldDoHarm
 from transfer.hosts_yaml import HOST
 from transfer.platforms import Platform
@@ -209,10 +210,8 @@ def _find_there(driver: Driver, path: str, reach: Reach, talk: Talk) -> Finding:
 
 
 def _ask(platform: Platform, host: str, process: Identity, talk: Talk) -> tuple[bool | None, str]:
-    words = ssh.command_line(platform, host, (platform.python, "-I", "-"))
-    command = Command(words, bundle.looker("process {} {} {} {} {}".format(*process)))
-    talk.command(str(command))
-    with execute.stream(command, SILENCE) as running:
+    talk.command(str(_looking(platform, host, process)))
+    with connected(platform, host, talk.tell) as way, execute.stream(_looking(way, host, process), SILENCE) as running:
         there = Conversation(running, host, "the look at a driver")
         try:
             reply = there.hear("process")
@@ -223,6 +222,11 @@ def _ask(platform: Platform, host: str, process: Identity, talk: Talk) -> tuple[
     if alive not in (True, False, None) or not isinstance(why, str):
         raise HostUnsuitable(f"{host}: its answer is not in order", "", host)
     return alive, _short(why)
+
+
+def _looking(platform: Platform, host: str, process: Identity) -> Command:
+    words = ssh.command_line(platform, host, (platform.python, "-I", "-"))
+    return Command(words, bundle.looker("process {} {} {} {} {}".format(*process)))
 
 
 def _untold(driver: Driver, why: str) -> str:

@@ -125,7 +125,7 @@ class Conversation:
 
     def _raise_why_it_broke(self, marked: bool) -> None:
         assert self._running.exit_code is not None
-        outcome = Outcome(self._running.exit_code, b"", self._running.err)
+        outcome = Outcome(self._running.exit_code, b"", ssh.past_sharing(self._running.err))
         words = last_words(outcome.err)
         if marked:
             what = words or f"exit {outcome.exit_code}"

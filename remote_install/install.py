@@ -232,4 +232,5 @@ def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_d
 
 def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
     command = _push(run, platform, wanted.send, wanted.run_dir)
-    return transfer_once(platform.hosts[0], command, talk.command, past_noise(platform, platform.hosts[0], talk))
+    host = platform.hosts[0]
+    return transfer_once(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))

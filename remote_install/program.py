@@ -10,6 +10,7 @@ from remote_install.jobhost import wire
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command
+from transfer.connections import connected
 from transfer.errors import HostUnsuitable
 from transfer.platforms import Platform
 from transfer.sync import PastNoise
@@ -34,9 +35,9 @@ def send(platform: Platform, host: str, talk: Talk) -> None:
 
     The call is `python3 -I -`: the bundle comes on stdin, in a program that writes it. Raises HostError.
     """
-    program, command = bundle.build(), sending(platform, host)
-    talk.command(str(command))
-    with execute.stream(command, SILENCE) as running:
+    program = bundle.build()
+    talk.command(str(sending(platform, host)))
+    with connected(platform, host, talk.tell) as way, execute.stream(sending(way, host), SILENCE) as running:
         there = Conversation(running, host, "the sending of our program")
         try:
             path = there.hear("arrived").get("path")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 
+import kept
 import pytest
 from hosts import JobHost, JobHosts, MakeHost, MakeHosts, SystemUnavailable, missing_requirements, sweep
 
@@ -18,6 +21,8 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    # Connections are kept in a folder of this test process, and end with it. Its path is short, as a socket's must be.
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="ri-", dir="/tmp")
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +76,8 @@ def make_host(make_hosts: MakeHosts) -> MakeHost:
 
 def pytest_unconfigure() -> None:
     """Remove what dead test processes left: xdist ends workers the hard way after a Ctrl-C."""
+    kept.end(os.environ["XDG_RUNTIME_DIR"])
+    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"])
     sweep()
 
 

@@ -154,10 +154,14 @@ class Noisy:
         host.write_file(".bashrc", "echo hello; printf 'no newline'\n")
         host.write_file(bundle.build().path, bundle.build().data)
 
+    def take_down(self) -> None:
+        self.host.stop_sshd()
+        self.host.kill_sessions()
+
     def push(self, source: Path, say_command: Callable[[str], None] = lambda _text: None) -> sync.Changes:
         command = rsync.push(self.platform, self.host.name, (f"{source}/",), "target/")
         way = program.past_noise(self.platform, self.host.name, self.talk)
-        return sync.transfer_once(self.host.name, command, say_command, way)
+        return sync.transfer_once(self.platform, self.host.name, command, self.talk.tell, say_command, way)
 
 
 @pytest.fixture
@@ -172,10 +176,10 @@ def test_noise_is_passed_over_and_told_once(make_host: MakeHost, source: Path) -
     noisy = Noisy(make_host())
     assert noisy.push(source).files == 1
     assert noisy.host.read("/home/alice/target/a") == "content"
-    assert noisy.host.connections() == 2
+    assert noisy.host.calls() == 2
     (source / "b").write_text("more")
     assert noisy.push(source).files == 1
-    assert noisy.host.connections() == 3
+    assert noisy.host.calls() == 3
     (line,) = noisy.told
     assert line.startswith(f"{noisy.host.name}: a start-up file there prints")
     assert ".bashrc" in line
@@ -185,7 +189,7 @@ def test_a_key_for_rsync_alone_gets_the_first_error(make_host: MakeHost, source:
     noisy = Noisy(make_host(key_options='command="rrsync /home/alice"'))
     with pytest.raises(NoisyStartUp, match="a start-up file there prints"):
         noisy.push(source)
-    assert (noisy.told, noisy.host.connections()) == ([], 2)
+    assert (noisy.told, noisy.host.calls()) == ([], 2)
     noisy.host.write_file(".bashrc", "")
     with pytest.raises(TransferInterrupted, match="rrsync error: option -s"):  # which is what no noise hid before
         noisy.push(source)
@@ -202,14 +206,14 @@ def test_noise_that_was_heard_in_a_call_costs_no_login(make_host: MakeHost, sour
     noisy = Noisy(make_host())
     noisy.talk.learnt.hear_noise("hpc", noisy.host.name)
     assert noisy.push(source).files == 1
-    assert noisy.host.connections() == 1
+    assert noisy.host.calls() == 1
     assert len(noisy.told) == 1
 
 
 def test_a_host_that_goes_down_between_the_two_ways_is_told_as_that(make_host: MakeHost, source: Path) -> None:
     noisy = Noisy(make_host())
     with pytest.raises(HostUnreachable):
-        noisy.push(source, lambda command: noisy.host.stop_sshd() if "--rsync-path" in command else None)
+        noisy.push(source, lambda command: noisy.take_down() if "--rsync-path" in command else None)
 
 
 def test_a_failure_on_the_way_past_noise_is_told_as_what_it_is(make_host: MakeHost, source: Path) -> None:
@@ -217,6 +221,6 @@ def test_a_failure_on_the_way_past_noise_is_told_as_what_it_is(make_host: MakeHo
     noisy.host.run(["rm", "/usr/bin/rsync"], user="root", check=True)
     with pytest.raises(HostUnsuitable, match="no rsync"):
         noisy.push(source)
-    noisy.host.stop_sshd()
+    noisy.take_down()
     with pytest.raises(HostUnreachable):
         noisy.push(source)

@@ -8,7 +8,15 @@ import time
 import pytest
 
 from transfer import errors
-from transfer.errors import ConnectionLost, HostBusy, HostUnreachable, LoginRefused, NoAnswer, RemoteInstallError
+from transfer.errors import (
+    ConnectionLost,
+    HostBusy,
+    HostCrowded,
+    HostUnreachable,
+    LoginRefused,
+    NoAnswer,
+    RemoteInstallError,
+)
 from transfer.platforms import Platform, Retry, Ssh
 from transfer.retry import retried
 
@@ -35,7 +43,7 @@ ALL = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RemoteInstallError)),
     key=lambda kind: kind.__name__,
 )
-TRANSIENT = {"HostUnreachable", "ConnectionLost", "NoAnswer", "TransferInterrupted", "HostBusy"}
+TRANSIENT = {"HostUnreachable", "ConnectionLost", "NoAnswer", "TransferInterrupted", "HostBusy", "HostCrowded"}
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
@@ -91,10 +99,17 @@ def test_a_busy_place_is_waited_for_however_few_calls_are_allowed_and_that_is_to
     assert (flaky.calls, told) == (4, ["h: busy; waiting"])
 
 
-def test_a_place_that_stays_busy_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_to_which_too_many_log_in_is_waited_for_longer_than_a_dead_one() -> None:
+    flaky, told = Flaky(*[HostCrowded("h: closed")] * 2), list[str]()
+    assert retried(flaky, platform(1, connect_timeout=0), told.append) == "done"
+    assert (flaky.calls, told) == (3, ["h: closed; waiting"])
+
+
+@pytest.mark.parametrize("kind", [HostBusy, HostCrowded])
+def test_a_place_that_stays_busy_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: type[RemoteInstallError]) -> None:
     monkeypatch.setattr("transfer.retry.QUEUE", 0.3)
-    with pytest.raises(HostBusy):
-        retried(Flaky(*[HostBusy("h: busy")] * 100), platform(), lambda _: None)
+    with pytest.raises(kind):
+        retried(Flaky(*[kind("h: busy")] * 100), platform(), lambda _: None)
 
 
 @pytest.mark.parametrize("kind", [HostUnreachable, NoAnswer])

@@ -11,6 +11,7 @@ from transfer import execute, ssh
 from transfer.command import Command, Outcome
 from transfer.errors import (
     ConfigError,
+    HostCrowded,
     HostKeyError,
     HostUnreachable,
     HostUnsuitable,
@@ -154,10 +155,12 @@ SAYINGS: list[tuple[bytes, type[RemoteInstallError], str]] = [
     (b"Connection closed by 10.0.0.1 port 22\r\n", HostUnreachable, "network"),
     (b"Connection to login1 closed by remote host.\r\n", HostUnreachable, "ssh login1 true"),
     (b"kex_exchange_identification: Connection closed by remote host\r\n"
-     b"Connection closed by 10.0.0.1 port 22\r\n", HostUnreachable, "network"),
-    (b"kex_exchange_identification: read: Connection reset by peer\r\n", HostUnreachable, "network"),
-    (b"ssh_exchange_identification: Connection closed by remote host\r\n", HostUnreachable, "network"),
-    (b"ssh_exchange_identification: read: Connection reset by peer\r\n", HostUnreachable, "network"),
+     b"Connection closed by 10.0.0.1 port 22\r\n", HostCrowded, "ssh.rate"),
+    (b"kex_exchange_identification: read: Connection reset by peer\r\n", HostCrowded, "ssh.rate"),
+    (b"ssh_exchange_identification: Connection closed by remote host\r\n", HostCrowded, "ssh.rate"),
+    (b"ssh_exchange_identification: read: Connection reset by peer\r\n", HostCrowded, "ssh.rate"),
+    (b"kex_exchange_identification: Connection closed by remote host\r\n"
+     b"Connection closed by UNKNOWN port 65535\r\n", HostUnreachable, "network"),
     (b"client_loop: send disconnect: Broken pipe\r\n", HostUnreachable, "network"),
     (b"packet_write_wait: Connection to 10.0.0.1 port 22: Broken pipe\r\n", HostUnreachable, "network"),
     (b"Write failed: Broken pipe\r\n", HostUnreachable, "network"),
@@ -195,7 +198,7 @@ SAYINGS: list[tuple[bytes, type[RemoteInstallError], str]] = [
     (b"something that no ssh of ours has said so far\r\n", HostUnreachable, "ssh login1 true"),
     (b"\xff\xfe\x00\r\n", HostUnreachable, "ssh login1 true"),
 ]  # fmt: skip
-EXIT_CODES = {ConfigError: 3, HostKeyError: 4, HostUnreachable: 4, HostUnsuitable: 4, LoginRefused: 4}
+EXIT_CODES = {ConfigError: 3, HostCrowded: 4, HostKeyError: 4, HostUnreachable: 4, HostUnsuitable: 4, LoginRefused: 4}
 
 
 @pytest.mark.parametrize(("err", "kind", "remedy"), SAYINGS, ids=lambda value: repr(value)[:60])
@@ -203,7 +206,7 @@ def test_what_ssh_says_becomes_the_error_that_it_means(err: bytes, kind: type[Re
     error = ssh.error_of(Outcome(255, b"", err), "login1")
     assert type(error) is kind
     assert error.exit_code == EXIT_CODES[kind]
-    assert error.transient is (kind is HostUnreachable)
+    assert error.transient is issubclass(kind, HostUnreachable)
     assert error.host == "login1"
     assert str(error).startswith("login1: ")
     assert str(error).isprintable()

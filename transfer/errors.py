@@ -6,6 +6,7 @@ RemoteInstallError      exit code
 ├── ConfigError           3  hosts.yaml or run.yaml
 ├── HostError             4  a host can't be reached or refuses us
 │   ├── HostUnreachable      network, name, time-out: transient
+│   │   └── HostCrowded         too many others log in just now: transient, and waited for
 │   ├── ConnectionLost       in the middle of a call: transient
 │   ├── NoAnswer             connected, and then silence: transient
 │   ├── HostKeyError         the host is not who known_hosts says, or is not known
@@ -63,6 +64,10 @@ class HostError(RemoteInstallError):
 
 class HostUnreachable(HostError):
     transient = True
+
+
+class HostCrowded(HostUnreachable):
+    pass
 
 
 class ConnectionLost(HostError):

@@ -170,6 +170,7 @@ class Running:
 # What runs now, so that an interrupt, which only the main thread sees, ends what the others wait for.
 _LIVE: set[Running] = set()
 _LOCK = threading.Lock()
+_ENDED = 0
 
 
 @contextlib.contextmanager
@@ -214,10 +215,17 @@ def _interrupts_held() -> Iterator[None]:
 
 def end_all() -> None:
     """End all that other threads have started and still wait for: what an interrupt of this process does."""
+    global _ENDED
     with _LOCK:
+        _ENDED += 1
         live = list(_LIVE)
     for running in live:
         running.signal(signal.SIGTERM)
+
+
+def ended() -> int:
+    """How often all was ended: who waits for something else than a program looks whether that has changed."""
+    return _ENDED
 
 
 def run(command: Command, idle: float | None = None, limit: int = 256 * 1024 * 1024) -> Outcome:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import Callable, TypeVar
 
 import tenacity
 
-from transfer.errors import HostBusy, HostUnreachable, NoAnswer, RemoteInstallError
+from transfer.errors import HostBusy, HostCrowded, HostUnreachable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
 QUEUE = 120.0  # seconds that a busy place is waited for
+BUSY = (HostBusy, HostCrowded)
+LONGEST_STEP = 8.0  # seconds between two tries to log in where too many do: who comes too often is shut out
 
 
 def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
@@ -29,8 +32,8 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         reraise=True,
     )
     queue = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(HostBusy),
-        wait=tenacity.wait_random(0.25, 0.75),
+        retry=tenacity.retry_if_exception_type(BUSY),
+        wait=_until_next,
         stop=tenacity.stop_after_delay(QUEUE),
         before_sleep=lambda state: tell(f"{_error(state)}; waiting") if state.attempt_number == 1 else None,
         reraise=True,
@@ -39,7 +42,13 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, RemoteInstallError) and error.transient and not isinstance(error, HostBusy)
+    return isinstance(error, RemoteInstallError) and error.transient and not isinstance(error, BUSY)
+
+
+def _until_next(state: tenacity.RetryCallState) -> float:
+    crowded = isinstance(_error(state), HostCrowded)
+    longest = min(LONGEST_STEP, 0.5 * 2**state.attempt_number) if crowded else 0.75
+    return random.uniform(0.25, longest)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

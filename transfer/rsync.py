@@ -134,12 +134,26 @@ def _command(
     cwd: str | None = None,
     pushes: bool = False,
 ) -> Command:
-    rsh = () if platform.local else ("-e", " ".join(quoted(word) for word in ssh.connection(platform)))
+    rsh = () if platform.local else ("-e", _rsh(platform))
     always: tuple[str, ...] = ALWAYS
     if platform.access == "rsync-only":  # rrsync refuses both (measured); a pull does not tell it the second
         always = tuple(option for option in ALWAYS if option != "-s" and not (pushes and option == WINDOW))
     argv = (*platform.rsync.command, *always, *options, *platform.rsync.options, *rsh, "--", *ends)
     return Command(argv, stdin, cwd)
+
+
+def over(command: Command, platform: Platform, there: Platform) -> Command:
+    """The same transfer, with ssh as `there` has it instead of `platform`."""
+    at = command.argv.index("--") - 1
+    before, rsh, after = command.argv[:at], command.argv[at], command.argv[at + 1 :]
+    if before[-1:] != ("-e",) or platform is there:
+        return command
+    front = rsh[: -len(_rsh(platform))]  # what past_noise has put there
+    return replace(command, argv=(*before, front + _rsh(there), *after))
+
+
+def _rsh(platform: Platform) -> str:
+    return " ".join(quoted(word) for word in ssh.connection(platform))
 
 
 def past_noise(command: Command, words: tuple[str, ...], marker: str) -> Command | None:
@@ -258,6 +272,7 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     code = outcome.exit_code
     if code in (0, 24):
         return None
+    outcome = replace(outcome, err=ssh.past_sharing(outcome.err))
     words = last_words(outcome.err)
     of_ssh = ssh.error_of(Outcome(255, b"", outcome.err), host)
     if code in (12, 127) and NO_RSYNC.search(outcome.err):

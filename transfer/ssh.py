@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from transfer.command import Outcome, last_words
 from transfer.errors import (
     ConfigError,
+    HostCrowded,
     HostKeyError,
     HostUnreachable,
     HostUnsuitable,
@@ -29,6 +33,9 @@ PROMISES = (
 )
 # A dead network without ServerAlive hangs for ever (measured); hosts.yaml may say it otherwise.
 DEFAULTS = ("ServerAliveInterval=10", "ServerAliveCountMax=3")
+# multiplex: false means a connection for each call, also where ssh_config says something else.
+NOT_SHARED = ("ControlMaster=no", "ControlPath=none")
+KEPT = "60"  # seconds for which a connection without calls is kept; ControlPersist in hosts.yaml may say it otherwise
 
 
 def connection(platform: Platform) -> tuple[str, ...]:
@@ -44,7 +51,8 @@ def connection(platform: Platform) -> tuple[str, ...]:
     for flag, value in (("-l", ssh.user), ("-p", ssh.port), ("-i", ssh.identity), ("-J", ssh.jump)):
         if value is not None:
             argv += [flag, str(value)]
-    for option in (*(f"{name}={value}" for name, value in ssh.options.items()), *DEFAULTS):
+    alone = () if ssh.multiplex else NOT_SHARED
+    for option in (*(f"{name}={value}" for name, value in ssh.options.items()), *DEFAULTS, *alone):
         argv += ["-o", option]
     return tuple(argv)
 
@@ -54,11 +62,37 @@ def command_line(platform: Platform, host: str, words: tuple[str, ...]) -> tuple
     return (*connection(platform), "--", host, *plain(words))
 
 
+def master_line(platform: Platform, host: str, socket: str) -> tuple[str, ...]:
+    """argv that opens a connection to `host` and keeps it in the background, for the clients of `socket`."""
+    options = {"ControlPersist": KEPT, **platform.ssh.options, "ControlMaster": "yes", "ControlPath": socket}
+    return (*connection(_with(platform, options)), "-N", "-f", "--", host)
+
+
+def settings_line(platform: Platform, host: str) -> tuple[str, ...]:
+    """argv that prints what ssh would do for `host`, ssh_config included."""
+    return (*connection(platform), "-G", "--", host)
+
+
+def through(platform: Platform, socket: str) -> Platform:
+    """`platform` as its calls are made over the connection of `socket`, or by themselves where that is gone."""
+    return _with(platform, {**platform.ssh.options, "ControlMaster": "no", "ControlPath": socket})
+
+
+def _with(platform: Platform, options: Mapping[str, str]) -> Platform:
+    return replace(platform, ssh=replace(platform.ssh, options=MappingProxyType(dict(options))))
+
+
 def plain(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words, if no shell sees anything but a word in any of them; all others are a mistake of ours."""
     assert all(re.fullmatch(r"[A-Za-z0-9_./+-]+", word) for word in words), words
     return words
 
+
+OF_SHARING = re.compile(
+    rb"^(mux_|muxclient|mm_(send|receive)_fd|Control ?(socket|path|master)|Master refused|Shared connection to )"
+    rb"[^\n]*\n?",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 # What ssh says when it ends with 255 -> error, remedy. The first that matches counts; words of OpenSSH 7.4 to 10.
 TABLE: tuple[tuple[str, type[RemoteInstallError], str], ...] = (
@@ -104,6 +138,13 @@ TABLE: tuple[tuple[str, type[RemoteInstallError], str], ...] = (
         "Nothing listens there: is sshd running, and is the port right (ssh.port)?",
     ),
     (
+        # MaxStartups; behind a jump host (UNKNOWN port) it is the jump host that did not get through.
+        r"(?s)\A(?!.*UNKNOWN port).*(kex|ssh)_exchange_identification: (read: )?Connection (closed|reset)",
+        HostCrowded,
+        "Too many log in to it at once, or it shuts us out for a while: try again later; ssh.max_connections and "
+        "ssh.rate in hosts.yaml limit what comes from here.",
+    ),
+    (
         r"timed out|Timeout, server|No route to host|Network is unreachable|Could not resolve hostname"
         r"|Connection (reset|closed)|kex_exchange_identification|Broken pipe|Session open refused|banner",
         HostUnreachable,
@@ -121,11 +162,27 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     """
     if 0 <= outcome.exit_code < 255:
         return None
-    err = outcome.err.decode("utf-8", "replace")
-    words = last_words(outcome.err)
-    for pattern, error, hint in TABLE:
-        if re.search(pattern, err, re.IGNORECASE):
-            return error(f"{host}: {words}", hint.replace("HOST", host), host)
-    if not words:
-        words = f"the connection ended without a word (ssh: {outcome.exit_code})"
+    said = past_sharing(outcome.err)
+    known = known_error(said, host)
+    if known is not None:
+        return known
+    words = last_words(said) or f"the connection ended without a word (ssh: {outcome.exit_code})"
     return HostUnreachable(f"{host}: {words}", f"Try `ssh {host} true`.", host)
+
+
+def known_error(said: bytes, host: str) -> RemoteInstallError | None:
+    """The error for words of ssh that are in the table."""
+    text = said.decode("utf-8", "replace")
+    for pattern, error, hint in TABLE:
+        if re.search(pattern, text, re.IGNORECASE):
+            return error(f"{host}: {last_words(said)}", hint.replace("HOST", host), host)
+    return None
+
+
+def past_sharing(said: bytes) -> bytes:
+    """stderr without what ssh says when a kept connection did not serve: it then connects by itself.
+
+    >>> past_sharing(b"mux_client_request_session: read from master failed: Broken pipe\\r\\nBroken pipe\\n")
+    b'Broken pipe\\n'
+    """
+    return OF_SHARING.sub(b"", said)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from transfer import execute, quiet, rsync
 from transfer.command import Command, Outcome
+from transfer.connections import connected
 from transfer.errors import HostError, NoisyStartUp, RemoteInstallError
 from transfer.platforms import Platform
 from transfer.retry import Tell, retried
@@ -38,24 +39,50 @@ class PastNoise:
             self.tell(f"{noise.message}; it is passed over. {noise.hint}")
 
 
-def transfer_once(host: str, command: Command, say_command: Tell, past: PastNoise | None = None) -> Changes:
+@dataclass(frozen=True)
+class _Way:
+    """Where a transfer goes, and who is told what."""
+
+    platform: Platform
+    host: str
+    tell: Tell
+    say_command: Tell
+
+    def run(self, command: Command) -> tuple[Outcome, RemoteInstallError | None]:
+        """Its outcome, and the error that this is. What is told is the command as it can be typed again: what leads it
+        over a kept connection is good for a moment only."""
+        self.say_command(str(command))
+        outcome = run(self.platform, self.host, command, self.tell)
+        return outcome, rsync.error_of(outcome, self.host)
+
+
+def run(platform: Platform, host: str, command: Command, tell: Tell) -> Outcome:
+    """Run a command of rsync.push or rsync.pull over a kept connection, where there can be one. Raises HostError."""
+    with connected(platform, host, tell) as there:
+        return execute.run(rsync.over(command, platform, there))
+
+
+def transfer_once(
+    platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
+) -> Changes:
     """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done.
 
     past: the way to take where start-up files print: at once if that is known, else when it has failed for that.
     """
+    way = _Way(platform, host, tell, say_command)
     around = rsync.past_noise(command, past.words, past.marker) if past else None
     if past is None or around is None:
-        return _run(host, command, say_command)
+        return _changes(*way.run(command))
     if past.place in past.noisy:
         try:
-            return _run_around(host, around, say_command, past)
+            return _run_around(way, around, past)
         except _Closed:
-            return _run(host, command, say_command)
+            return _changes(*way.run(command))
     try:
-        return _run(host, command, say_command)
+        return _changes(*way.run(command))
     except NoisyStartUp as noise:
         try:
-            return _run_around(host, around, say_command, past)
+            return _run_around(way, around, past)
         except _Closed:
             raise noise from None
 
@@ -66,20 +93,12 @@ def first_command(command: Command, past: PastNoise) -> Command:
     return around if around is not None and past.place in past.noisy else command
 
 
-def _run_around(host: str, command: Command, say_command: Tell, past: PastNoise) -> Changes:
-    say_command(str(command))
-    outcome = execute.run(command)
-    error = rsync.error_of(outcome, host)
+def _run_around(way: _Way, command: Command, past: PastNoise) -> Changes:
+    outcome, error = way.run(command)
     if quiet.NO_MARKER.encode() in outcome.err and not isinstance(error, HostError):
         raise _Closed
-    past.remember(host)
+    past.remember(way.host)
     return _changes(outcome, error)
-
-
-def _run(host: str, command: Command, say_command: Tell) -> Changes:
-    say_command(str(command))
-    outcome = execute.run(command)
-    return _changes(outcome, rsync.error_of(outcome, host))
 
 
 def _changes(outcome: Outcome, error: RemoteInstallError | None) -> Changes:
@@ -92,4 +111,4 @@ def transfer(
     platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
 ) -> Changes:
     """The same, made again where that can help."""
-    return retried(lambda: transfer_once(host, command, say_command, past), platform, tell)
+    return retried(lambda: transfer_once(platform, host, command, tell, say_command, past), platform, tell)

@@ -14,7 +14,7 @@ from remote_install.cli.output import worst
 from remote_install.conversation import Conversation
 from remote_install.dry_run import Planned
 from remote_install.wanted import Wanted
-from transfer import execute, rsync
+from transfer import rsync, sync
 from transfer.command import Command
 from transfer.errors import RemoteInstallError
 from transfer.platforms import Platform
@@ -169,7 +169,7 @@ def _command(context: Context, command: Command, stdin: str = "") -> None:
 
 def _show(context: Context, platform: Platform, command: Command) -> None:
     """Run rsync with --dry-run, and print a line for each change. Raises HostError or TransferError."""
-    outcome = execute.run(command)
+    outcome = sync.run(platform, platform.hosts[0], command, context.out.talk.tell)
     error = rsync.error_of(outcome, platform.hosts[0])
     if error is not None:
         raise error

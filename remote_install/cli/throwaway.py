@@ -96,7 +96,9 @@ def _hosts_file(folder: str, hosts: list[ThrowawayHost]) -> str:
     lines = [
         # Their filesystem is this machine's: without a word about it, jobs would run in the run directory itself.
         "defaults:\n  filesystem: separate\n"
-        f"  ssh: {{identity: {folder}/id, user: {getpass.getuser()}, command: ssh -F none}}\nplatforms:\n"
+        # And no connection is kept: it would outlive the host.
+        f"  ssh: {{identity: {folder}/id, user: {getpass.getuser()}, command: ssh -F none, multiplex: false}}\n"
+        "platforms:\n"
     ]
     with open(known, "w", encoding="ascii") as file:
         for host in hosts:

@@ -41,10 +41,10 @@ def ssh(client: Client, line: str) -> float:
 
 def timed(client: Client, *words: str) -> float:
     """Seconds of one command, which must make one connection."""
-    logins = client.host.connections()
+    logins = client.host.calls()
     done: Done = client(*words, timeout=600)
     assert done.code in (0, 1), done.err
-    assert client.host.connections() == logins + 1
+    assert client.host.calls() == logins + 1
     return done.seconds
 
 

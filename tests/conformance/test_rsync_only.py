@@ -129,12 +129,12 @@ def test_without_a_job_runner_here_nothing_is_sent(tmp_path: Path, two_sites: tu
     client = Client(tmp_path, host)
     client.prepare(f"    access: rsync-only\n    rsync: {{root: {ROOT}}}\n    run_root: {ROOT}/runs\n")
     client.write("a", "x\n")
-    before = host.connections()
+    before = host.calls()
     for command in (["run"], ["submit"]):
         done = client(*command, "demo", "-p", "hpc", "--json", "--", "true")
         assert (done.code, json.loads(done.out)["error"]["code"]) == (6, 6)
         assert "admits only rsync, and no job runner here starts its jobs" in done.err
-    assert host.connections() == before
+    assert host.calls() == before
     assert client("install", "demo", "-p", "hpc").code == 0
     assert host.read(f"{ROOT}/runs/demo/a") == "x\n"
 

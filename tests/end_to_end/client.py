@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import kept
 from hosts import JobHost
 
 MARK = "REMOTE_INSTALL_TEST_MARK"
@@ -55,6 +56,15 @@ class Client:
         """The run directory on the host."""
         return f"{self.host.home}/remote-install-run/demo"
 
+    @property
+    def runtime(self) -> str:
+        """Where this user's connections are kept."""
+        return f"{os.environ['XDG_RUNTIME_DIR']}/{self.mark[:8]}"
+
+    def hang_up(self) -> None:
+        """End the connections that are kept, those of other users too, as they end by themselves after a minute."""
+        kept.end(os.environ["XDG_RUNTIME_DIR"])
+
     def prepare(self, platform: str = "") -> None:
         """Make the run directory, and a hosts.yaml that names the host; platform: more lines of it."""
         self.run_directory.mkdir(parents=True)
@@ -93,17 +103,20 @@ class Client:
         path = ":".join((*self.python_path, root))
         mine = {MARK: self.mark, "PYTHONPATH": path, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
         mine["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        mine["XDG_RUNTIME_DIR"] = self.runtime
+        os.makedirs(self.runtime, mode=0o700, exist_ok=True)
         return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
 
     def wait_for_logouts(self) -> None:
-        """sshd ends a session a moment after its client has gone."""
+        """sshd ends a session a moment after its client has gone; the connections that are kept are ended."""
+        self.hang_up()
         until = time.monotonic() + 5
         while self.host.sessions() and time.monotonic() < until:
             time.sleep(0.02)
         assert self.host.sessions() == []
 
     def leftovers(self) -> list[str]:
-        """The processes on this machine that our commands started and that still live.
+        """The processes on this machine that our commands started and that still live, but for kept connections.
 
         A process is found by its environment: whatever it calls itself, it has inherited the mark. Those of the
         job host don't, because sshd gives them an environment of their own.
@@ -116,4 +129,4 @@ class Client:
                     found.append(Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode())
             except OSError:
                 continue
-        return found
+        return [line for line in found if line not in kept.in_use(self.runtime)]

@@ -35,10 +35,10 @@ def test_the_run_goes_and_how_its_jobs_have_ended_is_still_told(client: Client) 
     client.host.write_file("remote-install-run/theirs/file", "x")
     assert client("submit", "demo", "-p", "hpc", "--", *FAILS).code in (0, 1)
     wait_for_its_end(client)
-    logins = client.host.connections()
+    logins = client.host.calls()
     done = client("clean", "demo")
     assert done.code == 0, done.err
-    assert client.host.connections() - logins == 1
+    assert client.host.calls() - logins == 1
     assert f"removed {client.there} on hpc ({client.host.name}): " in done.out.decode()
     assert f"with {client.host.home}/scratch/remote-install-run/demo/work" in done.out.decode()
     assert "job 01 failed (exit 3)" in done.err
@@ -237,10 +237,10 @@ def test_one_host_that_can_not_be_reached_does_not_keep_the_other_from_going(cli
 def test_a_clean_that_was_killed_and_typed_again_goes_on(client: Client) -> None:
     """tests/jobhost/test_cleaning.py has every moment of it on the host."""
     assert client("run", "demo", "-p", "hpc", "--", *FAILS).code == 1
-    before = client.host.connections()
+    before = client.host.calls()
     process = client.start("clean", "demo")
     until = time.monotonic() + 20
-    while client.host.connections() == before and time.monotonic() < until:
+    while client.host.calls() == before and time.monotonic() < until:
         time.sleep(0.01)
     process.kill()
     process.communicate()

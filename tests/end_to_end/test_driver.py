@@ -63,7 +63,7 @@ def test_a_run_that_is_driven_from_here_is_not_driven_or_installed_by_another(
 ) -> None:
     told = client("active", "demo", "--json")
     assert (told.code, told.json["active"], told.json["driver"]["pid"]) == (0, True, driver.pid)
-    logins = client.host.connections()
+    logins = client.host.calls()
     for words in (["run", "demo", "-p", "hpc", "--", "true"], ["install", "demo", "-p", "hpc"]):
         for more in ([], ["--dry-run"]):
             done = client(*words[:2], *more, *words[2:])
@@ -71,7 +71,7 @@ def test_a_run_that_is_driven_from_here_is_not_driven_or_installed_by_another(
             assert f"process {driver.pid} on {os.uname().nodename}" in done.err
             assert "remote-install run demo -p hpc -- sh -c" in done.err
             assert f"kill {driver.pid}" in done.err
-    assert client.host.connections() == logins
+    assert client.host.calls() == logins
     assert client("submit", "demo", "-p", "hpc", "--name", "other", "--", "true").code == 0
     assert client("poll", "demo").code == 0
     client.host.run(["touch", "go"], check=True)
@@ -148,11 +148,11 @@ def test_one_on_another_host_is_looked_at_there_by_one_call_that_leaves_nothing(
     client: Client, there: Identity
 ) -> None:
     before = client.host.run(["ls", "-A"], check=True).stdout
-    logins = client.host.connections()
+    logins = client.host.calls()
     told = client("active", "demo", "-v")
     assert told.code == 0, told.err
     assert f"process {there.pid} on {client.host.name}" in told.out.decode()
-    assert client.host.connections() - logins == 1
+    assert client.host.calls() - logins == 1
     (line,) = [line for line in told.err.splitlines() if line.startswith("$ ")]
     assert line.endswith(f" -- {client.host.name} python3 -I -")
     assert client.host.run(["ls", "-A"], check=True).stdout == before

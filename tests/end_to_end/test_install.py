@@ -98,9 +98,9 @@ def test_a_fresh_checkout_with_new_times_sends_nothing(client: Client) -> None:
     install(client)
     for name in ("data", "run.sh"):
         os.utime(client.run_directory / name)
-    logins = client.host.connections()
+    logins = client.host.calls()
     assert sent(install(client)) == (0, 0)
-    assert client.host.connections() - logins == 1
+    assert client.host.calls() - logins == 1
 
 
 def test_files_that_are_older_than_a_moment_are_installed_the_first_time(client: Client) -> None:

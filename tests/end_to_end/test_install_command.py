@@ -45,9 +45,9 @@ def test_it_runs_once_for_a_content_and_times_are_no_content(client: Client) -> 
     assert sent(install(client)) == (2, 0)
     for name in ("data", "build.sh", "run.yaml"):
         os.utime(client.run_directory / name)
-    logins = client.host.connections()
+    logins = client.host.calls()
     assert sent(install(client)) == (0, 0)
-    assert client.host.connections() - logins == 1
+    assert client.host.calls() - logins == 1
     assert runs(client) == 1
 
 
@@ -330,9 +330,9 @@ def altering(client: Client) -> None:
 
 def test_installed_files_that_it_alters_are_in_order_as_it_left_them(client: Client) -> None:
     altering(client)
-    logins = client.host.connections()
+    logins = client.host.calls()
     assert sent(install(client)) == (0, 0)
-    assert client.host.connections() - logins == 1
+    assert client.host.calls() - logins == 1
     assert runs(client) == 1
     assert client.host.read(f"{client.there}/config") == "source\npatched\n"
     assert not exists(client, "gone")

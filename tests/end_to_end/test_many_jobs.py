@@ -18,9 +18,9 @@ PLENTY_TO_SUBMIT = [300, pytest.param(1000, marks=pytest.mark.slow)]
 
 def once(client: Client, *words: str) -> Done:
     """Run a command that makes one connection."""
-    logins = client.host.connections()
+    logins = client.host.calls()
     done = client(*words, timeout=170)
-    assert client.host.connections() == logins + 1, done.err
+    assert client.host.calls() == logins + 1, done.err
     print(f"{words[0]}: {done.seconds:.2f} s")
     return done
 

@@ -68,10 +68,10 @@ def do_the_main_job(client: Client, mode: str = "-rwxr-xr-x") -> None:
 
 def logins(client: Client, *words: str) -> int:
     """How many logins a command needs."""
-    before = client.host.connections()
+    before = client.host.calls()
     done = client(*words)
     assert done.code == 0, done.err
-    return client.host.connections() - before
+    return client.host.calls() - before
 
 
 RUN = ("run", "demo", "-p", "hpc", "--fetch", "results/", "--", "sh", "-c", "mkdir -p results; date >results/a")
@@ -180,9 +180,9 @@ def test_start_up_files_that_print_cost_no_login_and_are_told_once(user) -> None
     client = user()
     client.host.write_file(".bashrc", "echo Welcome\n")
     client.write("a", "a")
-    before = client.host.connections()
+    before = client.host.calls()
     done = client(*RUN)
-    assert (done.code, client.host.connections() - before) == (0, FRESH)
+    assert (done.code, client.host.calls() - before) == (0, FRESH)
     assert done.err.count("a start-up file there prints") == 1
     assert "case $- in *i*)" in done.err
     assert logins(client, *RUN) == FRESH - 3

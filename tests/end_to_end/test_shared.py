@@ -118,11 +118,11 @@ def test_separate_and_yet_the_run_directory_itself_is_an_error(tmp_path: Path, m
 def test_one_call_tells_all_and_no_rsync_is_started(tmp_path: Path, make_host: MakeHost) -> None:
     client = shared(tmp_path, make_host, str(tmp_path), "    rsync: {command: no-such-rsync}\n")
     assert is_shared(client)
-    before = client.host.connections()
+    before = client.host.calls()
     assert client("poll", "demo").code == 0
-    assert client.host.connections() == before + 1
+    assert client.host.calls() == before + 1
     assert client("run", "demo", "-p", "hpc", "--", "true").code == 0
-    assert client.host.connections() == before + 4  # install, submit, watch: the job's processes are there
+    assert client.host.calls() == before + 4  # install, submit, watch: the job's processes are there
 
 
 def test_the_install_command_runs_in_place_and_again_when_something_changed(

@@ -73,6 +73,10 @@ class JobHost(Faults):
         """Return how many logins sshd has accepted since the host was made."""
         return len(re.findall(rf"^Accepted \S+ for {self.user} ", self.sshd_log(), re.MULTILINE))
 
+    def calls(self) -> int:
+        """Return how many commands sshd has started since the host was made; one login may be good for many."""
+        return len(re.findall(rf"^Starting session: .* for {self.user} from ", self.sshd_log(), re.MULTILINE))
+
     def ssh_config_block(self) -> str:
         """Return the host's part of the client's configuration; it is not told to be strict, that is for callers."""
         return (

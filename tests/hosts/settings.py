@@ -86,6 +86,7 @@ def sshd_config(address: str, lines: Sequence[str], version: tuple[int, ...]) ->
         "MaxStartups 200:30:400",
         "AcceptEnv LANG LC_*",
         "Subsystem sftp internal-sftp",
+        "LogLevel VERBOSE",  # it tells sessions, which one connection may have many of
     ]
     if version >= (9, 8):
         ours.append("PerSourcePenalties no")  # else a few failures, which tests provoke, shut the client out
