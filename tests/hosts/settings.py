@@ -90,6 +90,8 @@ def sshd_config(address: str, lines: Sequence[str], version: tuple[int, ...]) ->
     ]
     if version >= (9, 8):
         ours.append("PerSourcePenalties no")  # else a few failures, which tests provoke, shut the client out
+    if any(line.lower().startswith("maxstartups") for line in lines):
+        ours = [line for line in ours if not line.startswith("MaxStartups")]  # of this sshd takes the last (measured)
     return "\n".join([*lines[:match], *ours, *lines[match:], ""])
 
 
