@@ -94,6 +94,7 @@ class _Queue:
 
     def admitted(self, held: contextlib.ExitStack) -> Platform:
         """The platform as the call is to be made. Its place is ours until `held` ends."""
+        pause = 0.1
         while True:
             for place in self._in_order():
                 with contextlib.suppress(_Taken), contextlib.ExitStack() as claimed:
@@ -103,7 +104,8 @@ class _Queue:
             self._say(
                 f"{self._ssh.max_connections} connections are in use (ssh.max_connections); waiting for one of them"
             )
-            self._wait(random.uniform(0.05, 0.3))
+            self._wait(random.uniform(0.05, pause))
+            pause = min(1.5 * pause, 1.0)
 
     def _in_order(self) -> list[int]:
         """The places, those first where the least is to be opened or ended."""

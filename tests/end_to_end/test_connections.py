@@ -117,8 +117,8 @@ def test_many_submits_at_once_lose_no_job_to_the_limits_of_sshd(ordinary: Client
     line = f"until test $(wc -l <ran) -ge {count}; do sleep 0.1; done; sort ran"
     ran = ordinary.host.run(["sh", "-c", line], check=True, timeout=100).stdout.split()
     assert ran == sorted(names)
-    assert "Exceeded MaxStartups" not in ordinary.host.sshd_log()
-    assert logins.so_far[0] <= 8
+    assert "past MaxStartups" not in ordinary.host.sshd_log()
+    assert logins.so_far[0] <= 16  # eight at once; some may have ended meanwhile
     print(f"{count} submits: {spent:.1f} s, {logins.so_far[0]} logins, {logins.so_far[1]} calls")
 
 
