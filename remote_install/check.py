@@ -227,7 +227,7 @@ def _try_rsync(platform: Platform, target: str, talk: Talk) -> Told:
         push = rsync.push(platform, host, ("./",), target, options, empty)
         past = None if rsync_only.is_mirrored(platform) else program.past_noise(platform, host, talk)
         try:
-            transfer_once(host, push, talk.command, past)
+            transfer_once(platform, host, push, talk.tell, talk.command, past, fresh=True)
         except HostBusy:
             return "; just now another rsync is in its folder", ""
     if (platform.name, host) in talk.learnt.noisy:

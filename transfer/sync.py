@@ -47,12 +47,13 @@ class _Way:
     host: str
     tell: Tell
     say_command: Tell
+    fresh: bool
 
     def run(self, command: Command) -> tuple[Outcome, RemoteInstallError | None]:
         """Its outcome, and the error that this is. What is told is the command as it can be typed again: what leads it
         over a kept connection is good for a moment only."""
         self.say_command(str(command))
-        outcome = run(self.platform, self.host, command, self.tell)
+        outcome = execute.run(command) if self.fresh else run(self.platform, self.host, command, self.tell)
         return outcome, rsync.error_of(outcome, self.host)
 
 
@@ -63,13 +64,20 @@ def run(platform: Platform, host: str, command: Command, tell: Tell) -> Outcome:
 
 
 def transfer_once(
-    platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
+    platform: Platform,
+    host: str,
+    command: Command,
+    tell: Tell,
+    say_command: Tell,
+    past: PastNoise | None = None,
+    fresh: bool = False,
 ) -> Changes:
     """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done.
 
     past: the way to take where start-up files print: at once if that is known, else when it has failed for that.
+    fresh: over a connection of its own, as a trial of the connection itself.
     """
-    way = _Way(platform, host, tell, say_command)
+    way = _Way(platform, host, tell, say_command, fresh)
     around = rsync.past_noise(command, past.words, past.marker) if past else None
     if past is None or around is None:
         return _changes(*way.run(command))

@@ -18,8 +18,8 @@ class Pool(Client):
 
     second: JobHost
 
-    def logins(self) -> tuple[int, int]:
-        return self.host.connections(), self.second.connections()
+    def calls(self) -> tuple[int, int]:
+        return self.host.calls(), self.second.calls()
 
 
 @pytest.fixture
@@ -57,26 +57,26 @@ STEPS: dict[str, tuple[str, ...]] = {
 def test_where_the_first_is_dead_before_a_step_the_second_does_it(pool: Pool, step: str) -> None:
     done = pool("run", "demo", "-p", "hpc", "--", "sh", "-c", "echo out; echo made >made")
     assert done.code == 0, done.err
-    pool.host.stop_sshd()
-    before = pool.second.connections()
+    pool.shut_out()
+    before = pool.second.calls()
     done = pool(*STEPS[step])
     assert done.code == 0, done.err
     assert done.err.count(f"{pool.second.name} is asked instead") == 1
-    assert pool.second.connections() > before
+    assert pool.second.calls() > before
 
 
 def test_a_host_that_failed_is_asked_last_for_a_while_and_never_for_good(pool: Pool) -> None:
     assert pool("install", "demo", "-p", "hpc").code == 0
-    pool.host.stop_sshd()
+    pool.shut_out()
     assert pool.second.name in pool("install", "demo", "-p", "hpc").err
     pool.host.start_sshd()
-    before = pool.logins()
+    before = pool.calls()
     assert pool("install", "demo", "-p", "hpc").code == 0
-    assert pool.logins() == (before[0], before[1] + 1)
+    assert pool.calls() == (before[0], before[1] + 1)
     failed = pool.folder / "cache/remote-install/failed" / pool.host.name
     os.utime(failed, (time.time() - 301, time.time() - 301))
     assert pool("install", "demo", "-p", "hpc").code == 0
-    assert pool.logins() == (before[0] + 1, before[1] + 1)
+    assert pool.calls() == (before[0] + 1, before[1] + 1)
     assert not failed.exists()
 
 

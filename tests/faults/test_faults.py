@@ -64,12 +64,12 @@ def prepare(user: Client, step: str) -> None:
 
 def under(user: Client, fault: Fault, words: tuple[str, ...]) -> tuple[int, str, bytes]:
     """The step, and the fault as soon as the host is at work: exit code, what was said, what was printed."""
-    before = user.host.connections()
+    before = user.host.calls()
     if fault.before:
         fault.make(user, None)  # type: ignore[arg-type]
     process = user.start(*words)
     if not fault.before:
-        wait_until(lambda: user.host.connections() > before or process.poll() is not None)
+        wait_until(lambda: user.host.calls() > before or process.poll() is not None)
         fault.make(user, process)
     try:
         out, err = process.communicate(timeout=LONGEST)
