@@ -65,6 +65,11 @@ class Client:
         """End the connections that are kept, those of other users too, as they end by themselves after a minute."""
         kept.end(os.environ["XDG_RUNTIME_DIR"])
 
+    def shut_out(self) -> None:
+        """Nobody can log in any more, and no kept connection does instead."""
+        self.host.stop_sshd()
+        self.hang_up()
+
     def prepare(self, platform: str = "") -> None:
         """Make the run directory, and a hosts.yaml that names the host; platform: more lines of it."""
         self.run_directory.mkdir(parents=True)

@@ -186,6 +186,7 @@ def test_one_on_a_host_that_can_not_be_reached_is_never_taken_for_gone(
     assert there.host == client.host.name
     be_quick(client)
     getattr(client.host, fault)()
+    client.hang_up()
     before = contact_file(client).read_bytes()
     for words in (["active", "demo"], ["install", "demo", "-p", "hpc"]):
         done = client(*words, "--json")

@@ -103,7 +103,7 @@ def test_a_pipe_in_place_of_the_exit_record_does_not_swallow_it(client: Client) 
 
 def test_logs_of_an_ended_job_whose_host_is_down_are_an_error(client: Client) -> None:
     assert client("run", "demo", "-p", "hpc", "--", "echo", "x").code == 0
-    client.host.stop_sshd()
+    client.shut_out()
     done = client("logs", "demo", "job")
     assert (done.code, done.out) == (4, b"")
     assert "refused" in done.err

@@ -13,19 +13,13 @@ from hosts import JobHost, MakeHosts
 from .client import Client
 
 
-def die(host: JobHost) -> None:
-    """As a login node goes down: its logins are ended, and no new ones are taken."""
-    host.stop_sshd()
-    host.kill_sessions()
-
-
 class Pool(Client):
     """A user of two login nodes; `host` is the first."""
 
     second: JobHost
 
-    def logins(self) -> tuple[int, int]:
-        return self.host.connections(), self.second.connections()
+    def calls(self) -> tuple[int, int]:
+        return self.host.calls(), self.second.calls()
 
 
 @pytest.fixture
@@ -44,7 +38,6 @@ def pool(tmp_path: Path, make_hosts: MakeHosts) -> Iterator[Pool]:
     for host in (first, second):
         host.repair()
         host.run(["sh", "-c", "kill -9 -1; true"])
-    client.hang_up()
     assert client.leftovers() == []
 
 
@@ -64,33 +57,32 @@ STEPS: dict[str, tuple[str, ...]] = {
 def test_where_the_first_is_dead_before_a_step_the_second_does_it(pool: Pool, step: str) -> None:
     done = pool("run", "demo", "-p", "hpc", "--", "sh", "-c", "echo out; echo made >made")
     assert done.code == 0, done.err
-    die(pool.host)
-    before = pool.second.connections()
+    pool.shut_out()
+    before = pool.second.calls()
     done = pool(*STEPS[step])
     assert done.code == 0, done.err
     assert done.err.count(f"{pool.second.name} is asked instead") == 1
-    assert pool.second.connections() > before
+    assert pool.second.calls() > before
 
 
 def test_a_host_that_failed_is_asked_last_for_a_while_and_never_for_good(pool: Pool) -> None:
     assert pool("install", "demo", "-p", "hpc").code == 0
-    die(pool.host)
+    pool.shut_out()
     assert pool.second.name in pool("install", "demo", "-p", "hpc").err
     pool.host.start_sshd()
-    pool.hang_up()
-    before = pool.logins()
+    before = pool.calls()
     assert pool("install", "demo", "-p", "hpc").code == 0
-    assert pool.logins() == (before[0], before[1] + 1)
+    assert pool.calls() == (before[0], before[1] + 1)
     failed = pool.folder / "cache/remote-install/failed" / pool.host.name
     os.utime(failed, (time.time() - 301, time.time() - 301))
     assert pool("install", "demo", "-p", "hpc").code == 0
-    assert pool.logins() == (before[0] + 1, before[1] + 1)
+    assert pool.calls() == (before[0] + 1, before[1] + 1)
     assert not failed.exists()
 
 
 def test_when_none_answers_that_is_the_error_and_each_is_named(pool: Pool) -> None:
     for host in (pool.host, pool.second):
-        die(host)
+        host.stop_sshd()
     done = pool("install", "demo", "-p", "hpc")
     assert done.code == 4
     assert pool.host.name in done.err
@@ -99,7 +91,7 @@ def test_when_none_answers_that_is_the_error_and_each_is_named(pool: Pool) -> No
 
 def test_a_job_that_is_a_process_is_asked_for_and_ended_where_it_runs(pool: Pool) -> None:
     """Also by who has no record of where that was."""
-    die(pool.host)
+    pool.host.stop_sshd()
     assert pool("submit", "demo", "-p", "hpc", "--", "sleep", "600").code == 0
     pool.host.start_sshd()
     (pool.folder / "cache/remote-install/failed" / pool.host.name).unlink()
@@ -127,6 +119,7 @@ def args_on(host: JobHost) -> str:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_first_dies_in_the_middle_of_a_step(pool: Pool, moment: str) -> None:
+    """Its logins are ended and no new ones are taken, as when a login node goes down."""
     data = os.urandom(2_000_000)
     pool.write("data", data)
     hosts = pool.folder / "hosts.yaml"
@@ -138,7 +131,8 @@ def test_the_first_dies_in_the_middle_of_a_step(pool: Pool, moment: str) -> None
     while not MOMENTS[moment](pool):
         assert time.monotonic() < until
         time.sleep(0.01)
-    die(pool.host)
+    pool.host.stop_sshd()
+    pool.host.kill_sessions()
     _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert (pool.folder / "out").read_bytes() == b"begun\ndone\n"

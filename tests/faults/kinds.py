@@ -95,7 +95,7 @@ FAULTS = {
     "packets dropped one way": Fault(lambda client, _: lose(client, "", ANSWERS), codes=(0, 4)),
     "30 % loss": Fault(lambda client, _: lose(client, SOME, ""), before=True, codes=(0, 4)),
     "200 ms delay": Fault(lambda *_: None, before=True, codes=(0,), options=SLOW),
-    "sshd killed": Fault(lambda client, _: client.host.stop_sshd(), before=True, codes=(4,)),
+    "sshd killed": Fault(lambda client, _: client.shut_out(), before=True),
     "sessions killed": Fault(lambda client, _: client.host.kill_sessions(), codes=(0,)),
     "host frozen": Fault(lambda client, _: client.host.freeze(), codes=(0, 4)),
     "host crashed": Fault(lambda client, _: client.host.crash(), codes=(0, 4)),

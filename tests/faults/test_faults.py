@@ -45,7 +45,6 @@ def user(tmp_path: Path, job_host: JobHost, request: pytest.FixtureRequest) -> I
     client.write("data", os.urandom(200_000))
     yield client
     job_host.repair()
-    client.hang_up()
     job_host.run(["sh", "-c", "kill -9 -1; true"])
     job_host.run(["sh", "-c", "find . -mindepth 1 -maxdepth 1 ! -name '.*' -exec rm -rf {} +"], check=True)
 
@@ -65,13 +64,12 @@ def prepare(user: Client, step: str) -> None:
 
 def under(user: Client, fault: Fault, words: tuple[str, ...]) -> tuple[int, str, bytes]:
     """The step, and the fault as soon as the host is at work: exit code, what was said, what was printed."""
-    user.hang_up()  # with a login of its own it meets the fault from the first byte on
-    before = user.host.connections()
+    before = user.host.calls()
     if fault.before:
         fault.make(user, None)  # type: ignore[arg-type]
     process = user.start(*words)
     if not fault.before:
-        wait_until(lambda: user.host.connections() > before or process.poll() is not None)
+        wait_until(lambda: user.host.calls() > before or process.poll() is not None)
         fault.make(user, process)
     try:
         out, err = process.communicate(timeout=LONGEST)
