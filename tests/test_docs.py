@@ -167,3 +167,12 @@ def test_every_state_is_explained() -> None:
 def test_every_page_is_found_from_the_first() -> None:
     listed = re.findall(r"^[a-z][a-z-]*$", page("index.md"), re.MULTILINE)
     assert sorted(listed) == sorted(path.stem for path in DOCS.glob("*.md") if path.stem != "index")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_every_link_to_a_file_leads_to_one(name: str) -> None:
+    root = DOCS.parent
+    for target in re.findall(r"\]\(([^)#:]+)\)", (root / name).read_text()):
+        assert (root / target).is_file(), target
+    for target in re.findall(r"`((?:remote_install|transfer|tests|docs)/[^` *]+)`", (root / name).read_text()):
+        assert (root / target).exists(), target
