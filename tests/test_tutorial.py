@@ -1,0 +1,106 @@
+"""docs/tutorial.md is true: what it has the reader type is typed here, and what it shows comes.
+
+Its real host is one of the throw-away kind, so that no root is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from remote_install.cli.throwaway import missing, throwaway_hosts
+
+PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
+HOSTS_YAML = "~/.config/remote-install/hosts.yaml"
+BLOCK = re.compile(r"(?P<before>[^\n]*):?\n\n```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+# What differs each time: numbers, where the run directory is, whether a job has begun when it is first told of.
+CHANGES = (
+    (r"\d+(\.\d+)?( (bytes|kB))?\b", "N"),
+    (r"\S*/remote-install-run/", "/remote-install-run/"),
+    (r"\S+/forecast \(local\)", "forecast (local)"),
+    (r"\([\w.]+, background", "(HOST, background"),
+    (r"\(N?[\w.]+\): N files", "(HOST): N files"),
+)
+BEGUN = re.compile(r"\w+ N (submitted|running) on ")
+
+
+def steps(page: str) -> list[tuple[str, str, str]]:
+    """What the reader does: ("write", path, text) or ("type", line, what it shows)."""
+    found: list[tuple[str, str, str]] = []
+    for block in BLOCK.finditer(page):
+        named = re.search(r"`([^` ]+/[^` ]+\.(?:sh|yaml))`:?$", block["before"])
+        if block["kind"] == "console":
+            for command in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
+                line, _, shown = command.partition("\n")
+                found.append(("type", line, shown))
+        elif named:
+            found.append(("write", named.group(1), block["text"]))
+    return found
+
+
+def plain(shown: str) -> list[str]:
+    """Output without what differs each time. That a job has begun may be told once, twice or not at all."""
+    for pattern, word in CHANGES:
+        shown = re.sub(pattern, word, shown)
+    lines = [line for line in shown.splitlines() if not BEGUN.match(line)]
+    # Jobs that run side by side end in any order.
+    return sorted(lines) if len([line for line in lines if " succeeded on " in line]) > 1 else lines
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> dict[str, str]:
+    """The reader's environment: a home of their own, and remote-install on the PATH."""
+    program = tmp_path / "bin/remote-install"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m remote_install "$@"\n')
+    program.chmod(0o755)
+    root = str(PAGE.parents[1])
+    added = {"HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": root}
+    without = ("REMOTE_INSTALL_HOSTS", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    return {**{name: value for name, value in os.environ.items() if name not in without}, **added}
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"throw-away job hosts need {', '.join(missing())}")
+def test_what_the_tutorial_shows_is_what_comes(tmp_path: Path, reader: dict[str, str]) -> None:
+    """Takes as long as a dozen commands and a job on a host do."""
+    code = 0
+    done = steps(PAGE.read_text())
+    assert {HOSTS_YAML, "forecast/train.sh", "forecast/run.yaml"} == {
+        words for what, words, _ in done if what == "write"
+    }
+    with throwaway_hosts(("hpc",)) as (_, hosts_file):
+        for what, words, text in done:
+            if what == "write":
+                path = tmp_path / words.replace("~/", "")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(on_the_host(text, hosts_file) if words == HOSTS_YAML else text)
+                continue
+            typed = subprocess.run(
+                ["sh", "-c", f"(exit {code}); {words}"],
+                cwd=tmp_path,
+                env=reader,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            code = typed.returncode
+            assert plain(typed.stdout) == plain(text), f"$ {words}\n{typed.stdout}"
+
+
+def on_the_host(text: str, hosts_file: str) -> str:
+    """The reader's hosts.yaml, with what it takes to reach the throw-away host."""
+    written, real = yaml.safe_load(text), yaml.safe_load(Path(hosts_file).read_text())
+    there = {
+        **real["defaults"],
+        **real["platforms"]["hpc"],
+        "ssh": {**real["defaults"]["ssh"], **real["platforms"]["hpc"]["ssh"]},
+    }
+    return yaml.safe_dump({"platforms": {"hpc": {**written["platforms"]["hpc"], **there}}})
