@@ -6,6 +6,7 @@ from typing import Callable, TypeVar
 
 import tenacity
 
+from transfer import abandoned
 from transfer.errors import HostBusy, HostUnreachable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
@@ -26,6 +27,7 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=platform.retry.max_wait),
         stop=_given_up(platform.retry.attempts, platform.ssh.connect_timeout),
         before_sleep=lambda state: tell(_story(state)),
+        sleep=abandoned.pause,
         reraise=True,
     )
     queue = tenacity.Retrying(
@@ -33,12 +35,19 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         wait=tenacity.wait_random(0.25, 0.75),
         stop=tenacity.stop_after_delay(QUEUE),
         before_sleep=lambda state: tell(f"{_error(state)}; waiting") if state.attempt_number == 1 else None,
+        sleep=abandoned.pause,
         reraise=True,
     )
-    return attempts(lambda: queue(call))
+
+    def once() -> T:
+        abandoned.check()
+        return call()
+
+    return attempts(lambda: queue(once))
 
 
 def _may_pass(error: BaseException) -> bool:
+    abandoned.check()
     return isinstance(error, RemoteInstallError) and error.transient and not isinstance(error, HostBusy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -65,10 +66,11 @@ class Output:
         if error.hint:
             _line(sys.stderr, f"  {error.hint}")
 
-    def interrupted(self, code: int, state: str) -> None:
-        """An interrupt, and what is true of the job now."""
-        _line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
-        self.document({"error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
+    def interrupted(self, code: int, state: str, fields: dict[str, Any]) -> None:
+        """An interrupt, and what is true of the job now. fields: what else the document says."""
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            _line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
+        self.document({**fields, "error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
 
     def _command(self, text: str) -> None:
         _line(sys.stderr, f"$ {text}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
-from remote_install import contact, jobs, report
+from remote_install import contact, jobs, record, report
 from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
+from remote_install.cli.cancel import Stake, at_stake
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of, worst
 from remote_install.cli.prefixed import Prefixed
@@ -29,24 +28,37 @@ def run(context: Context) -> int:
         context.refuse_if_driven()
         return jobs_dry_run(context, wanted, paths, follows=True)
     context.on_interrupt = "nothing was submitted"
-    with contact.taken(context.run, context.typed, context.reach, context.out.talk):
-        return _drive(context, wanted, paths)
+    with contact.taken(context.run, context.typed, context.reach, context.out.talk), at_stake(context) as stake:
+        return _drive(context, stake, wanted, paths)
 
 
-def _drive(context: Context, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
+def _drive(context: Context, stake: Stake, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
     asked = take(context.run, wanted, context.arguments.again)
     context.run.remember_fetched(paths)
     installed = moves.install_for(context, asked, wanted)
     names = [one.name for one in wanted]
-    context.on_interrupt = f"the jobs may have been submitted. To see: {_again(context, 'poll', *names)}"
-    submitted = _submit(context, asked, wanted, installed)
-    context.on_interrupt = f"the jobs go on. To pick them up: {_again(context, 'wait', *names)}"
-    last = _follow(context, asked, submitted, wanted)
-    context.on_interrupt = f"the jobs have ended. To fetch again: {_again(context, 'fetch', *paths)}"
+    context.on_interrupt = f"the jobs may have been submitted. To see: {context.again('poll', *names)}"
+    with stake.submitting():
+        submitted = _submit(context, asked, wanted, installed)
+        stake.tell(submitted)
+        stake.asked = _may_live(context, asked, submitted)
+        context.on_interrupt = f"the jobs go on. To pick them up: {context.again('wait', *names)}"
+    last = _follow(context, stake, asked, submitted, wanted)
+    if not stake.alive():
+        context.on_interrupt = f"the jobs have ended. To fetch again: {context.again('fetch', *paths)}"
     errors = _fetch(context, asked, submitted, paths, installed)
     code = _finish(context, last, errors)
     jobs.acknowledge(context.run, last, asked)
     return code
+
+
+def _may_live(context: Context, asked: list[Asked], submitted: list[Report]) -> list[Asked]:
+    """Those that may be alive by our doing: not one that another command submitted, nor one that was never sent."""
+    return [
+        one
+        for one, told in zip(asked, submitted)
+        if not told.ended and told.found != "other" and one.token and record.is_sent(context.run, one.token)
+    ]
 
 
 def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
@@ -73,13 +85,16 @@ def _refused_other(told: Report) -> Report:
     return report.with_error(told, error)
 
 
-def _follow(context: Context, asked: list[Asked], submitted: list[Report], wanted: list[Wanted]) -> list[Report]:
+def _follow(
+    context: Context, stake: Stake, asked: list[Asked], submitted: list[Report], wanted: list[Wanted]
+) -> list[Report]:
     """The last report of each job; the output is shown meanwhile. asked: as watch leaves it."""
     told_states = {(one.job, one.state) for one in submitted}
     several = len(asked) > 1
     output = Prefixed(context.out.job_output) if several else None
 
     def on_report(now: Report) -> None:
+        stake.told[now.job] = now
         if now.ended and output:
             output.end(now.job)
             context.out.tell_end(now)
@@ -104,7 +119,9 @@ def _follow(context: Context, asked: list[Asked], submitted: list[Report], wante
     tokens = {one.job: one for one in watched}
     asked[:] = [tokens.get(one.job, one) for one in asked]
     by_job = {one.job: one for one in last}
-    return [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
+    now = [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
+    stake.tell(now)
+    return now
 
 
 def _fetch(
@@ -129,7 +146,7 @@ def _finish(context: Context, last: list[Report], errors: list[RemoteInstallErro
         errors.append(
             TimedOutHere(
                 f"{_names(late)} not ended after {context.arguments.timeout:.0f} s: {late[0].state}",
-                f"To wait for it: {_again(context, 'wait', *(one.job for one in late))}",
+                f"To wait for it: {context.again('wait', *(one.job for one in late))}",
             )
         )
     told = list({id(one.error): one.error for one in last if one.error}.values())
@@ -153,12 +170,3 @@ def _code_of_first(last: list[Report], troubled: bool) -> int:
     if troubled or None in failed:
         return OURS
     return next((code for code in failed if code), 0)
-
-
-def _again(context: Context, command: str, *words: str) -> str:
-    line = ["remote-install", command, context.arguments.run, *words]
-    if context.arguments.run_id:
-        line += ["--run-id", context.arguments.run_id]
-    if getattr(context.arguments, "hosts", None):
-        line += ["--hosts", context.arguments.hosts]
-    return shlex.join(line)
