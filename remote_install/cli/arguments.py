@@ -184,6 +184,7 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
     _timeout(p)
     run_options.on_cancel(p)
+    run_options.reports(p)
 
 
 def _add_install(command) -> None:  # type: ignore[no-untyped-def]
@@ -217,12 +218,15 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
 
 def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     for name, summary in (("poll", "one look: the states now"), ("wait", "wait until all jobs have ended")):
-        p = command(name, summary, "RUN [JOB...] [-p PLATFORM]..." + (" [--timeout T]" if name == "wait" else ""))
+        p = command(
+            name, summary, "RUN [JOB...] [-p PLATFORM]..." + (" [--timeout T] [--junit FILE]" if name == "wait" else "")
+        )
         _run(p)
         p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")
         _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
         if name == "wait":
             _timeout(p)
+            run_options.reports(p)
     p = command("kill", "end jobs: TERM, then KILL", "RUN [JOB...] [-p PLATFORM]... [--grace T]")
     _run(p)
     p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")

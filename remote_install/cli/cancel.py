@@ -10,8 +10,8 @@ from remote_install import jobs, record
 from remote_install.asked import Asked
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
+from remote_install.cli.results import Results
 from remote_install.cli.signals import Interrupted, held
-from remote_install.report import Report
 from transfer.errors import RemoteInstallError
 
 # GitHub interrupts, terminates 7.5 s later, and kills 2.5 s after that: jobs must have ended by then.
@@ -20,11 +20,11 @@ GRACE = 5.0  # seconds from TERM to KILL
 
 @dataclass
 class Stake:
-    """What an interrupt finds. asked: the jobs that may be alive by our doing. told: the last report of each."""
+    """What an interrupt finds. asked: the jobs that may be alive by our doing. results: what was told of them."""
 
     context: Context
+    results: Results
     asked: list[Asked] = field(default_factory=list)
-    told: dict[str, Report] = field(default_factory=dict)
 
     @property
     def kills(self) -> bool:
@@ -32,11 +32,7 @@ class Stake:
 
     def alive(self) -> list[Asked]:
         """Those at stake of which no end was told."""
-        return [one for one in self.asked if not (one.job in self.told and self.told[one.job].ended)]
-
-    def tell(self, reports: list[Report]) -> None:
-        """These are the last reports now, in their order."""
-        self.told = {one.job: one for one in reports}
+        return [one for one in self.asked if not ((told := self.results.of(one)) and told.ended)]
 
     @contextlib.contextmanager
     def submitting(self) -> Iterator[None]:
@@ -51,17 +47,18 @@ def _at_once() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_stake(context: Context) -> Iterator[Stake]:
+def at_stake(context: Context, results: Results) -> Iterator[Stake]:
     """A block in which an interrupt ends the jobs that are at stake by then, and is raised again."""
-    stake = Stake(context)
+    stake = Stake(context, results)
     try:
         yield stake
     except KeyboardInterrupt as interrupt:
-        context.at_interrupt = {"run": context.run.run_id, "jobs": [one.as_json() for one in stake.told.values()]}
         second = isinstance(interrupt, Interrupted) and interrupt.again
         alive = stake.alive()
         if alive and stake.kills and not second:
             _end(stake, alive)
+        jobs_json = [one.as_json() for one in results.told.values()]
+        context.at_interrupt = {"run": context.run.run_id, "jobs": jobs_json}
         raise
 
 
@@ -74,8 +71,8 @@ def _end(stake: Stake, alive: list[Asked]) -> None:
     asked = [replace(one, token=tokens.get(one.job, one.token), number=None) for one in alive]
     talk = replace(context.out.talk, tell=lambda text: _say(stake, text))
     reports = jobs.kill(context.run, asked, GRACE, talk)
-    stake.told.update({one.job: one for one in reports})
-    context.at_interrupt["jobs"] = [one.as_json() for one in stake.told.values()]
+    for one in reports:
+        stake.results.update(one)
     with contextlib.suppress(OSError):
         for one in reports:
             context.out.tell_end(one) if one.ended else context.out.tell(line_of(one))

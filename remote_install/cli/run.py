@@ -10,6 +10,7 @@ from remote_install.cli.cancel import Stake, at_stake
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of, worst
 from remote_install.cli.prefixed import Prefixed
+from remote_install.cli.results import written
 from remote_install.fetch import checked
 from remote_install.install import Installed
 from remote_install.report import Report
@@ -28,19 +29,21 @@ def run(context: Context) -> int:
         context.refuse_if_driven()
         return jobs_dry_run(context, wanted, paths, follows=True)
     context.on_interrupt = "nothing was submitted"
-    with contact.taken(context.run, context.typed, context.reach, context.out.talk), at_stake(context) as stake:
+    driving = contact.taken(context.run, context.typed, context.reach, context.out.talk)
+    with driving, written(context) as results, at_stake(context, results) as stake:
         return _drive(context, stake, wanted, paths)
 
 
 def _drive(context: Context, stake: Stake, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
     asked = take(context.run, wanted, context.arguments.again)
+    stake.results.expect(asked)
     context.run.remember_fetched(paths)
     installed = moves.install_for(context, asked, wanted)
     names = [one.name for one in wanted]
     context.on_interrupt = f"the jobs may have been submitted. To see: {context.again('poll', *names)}"
     with stake.submitting():
         submitted = _submit(context, asked, wanted, installed)
-        stake.tell(submitted)
+        stake.results.tell(submitted)
         stake.asked = _may_live(context, asked, submitted)
         context.on_interrupt = f"the jobs go on. To pick them up: {context.again('wait', *names)}"
     last = _follow(context, stake, asked, submitted, wanted)
@@ -94,7 +97,7 @@ def _follow(
     output = Prefixed(context.out.job_output) if several else None
 
     def on_report(now: Report) -> None:
-        stake.told[now.job] = now
+        stake.results.update(now)
         if now.ended and output:
             output.end(now.job)
             context.out.tell_end(now)
@@ -104,6 +107,7 @@ def _follow(
 
     def on_retry(failed: Report, retry: int, retries: int) -> None:
         context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+        stake.results.tails.pop((failed.platform, failed.job), None)
         told_states.difference_update({(failed.job, "running"), (failed.job, "submitted")})
 
     watched = [
@@ -111,7 +115,13 @@ def _follow(
         for one, told in zip(asked, submitted)
         if not told.error
     ]
-    viewer = Viewer(on_report, on_retry, output or context.out.job_output, ("out", "err"))
+    platforms = {one.job: one.platform.name for one in asked}
+
+    def on_output(job: str, stream: str, data: bytes) -> None:
+        stake.results.hear((platforms[job], job), stream, data)
+        (output or context.out.job_output)(job, stream, data)
+
+    viewer = Viewer(on_report, on_retry, on_output, ("out", "err"))
     by_name = {job.name: job for job in wanted}
     last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
     if not several and not submitted[0].error:
@@ -120,7 +130,7 @@ def _follow(
     asked[:] = [tokens.get(one.job, one) for one in asked]
     by_job = {one.job: one for one in last}
     now = [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
-    stake.tell(now)
+    stake.results.tell(now)
     return now
 
 

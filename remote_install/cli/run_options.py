@@ -14,3 +14,7 @@ def on_cancel(p: argparse.ArgumentParser) -> None:
         default="kill",
         help="what becomes of the jobs when this command is interrupted; default: kill",
     )
+
+
+def reports(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--junit", metavar="FILE", help="write how the jobs went there, as JUnit XML")
