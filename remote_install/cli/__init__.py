@@ -64,6 +64,7 @@ def _told(error: RemoteInstallError, as_json: bool) -> int:
 
     out = Output(as_json, False, False)
     out.error(error)
+    out.annotate("remote-install", error.message)
     out.document({"error": error.as_json()})
     return error.exit_code
 
@@ -89,11 +90,16 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
 
     context = Context(parsed, argv, before)
     try:
-        return _command(parsed.command)(context)
+        code = _command(parsed.command)(context)
     except KeyboardInterrupt as interrupt:
         code = _code_of(interrupt)
+        context.out.end_output()
         context.out.interrupted(code, context.on_interrupt, context.at_interrupt)
-        return code
+    except RemoteInstallError as error:
+        context.finish(error.exit_code)
+        raise
+    context.finish(code)
+    return code
 
 
 def _command(name: str) -> Callable[..., int]:

@@ -7,7 +7,7 @@ import functools
 import os
 import shlex
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
 from remote_install import contact, jobs, record
 from remote_install.asked import Asked
@@ -30,6 +30,7 @@ class Context:
         self.typed = shlex.join(["remote-install", *before, *(["--", *argv] if argv is not None else [])])
         self.on_interrupt = ""  # what to tell who interrupts the command now
         self.at_interrupt: dict[str, Any] = {}  # what JSON says then, besides the error
+        self.finish: Callable[[int], None] = lambda _code: None  # what is done at the end, given the exit code
         self.out = Output(
             getattr(arguments, "json", False),
             getattr(arguments, "verbose", False),

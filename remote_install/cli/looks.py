@@ -65,14 +65,9 @@ def wait_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
     with written(context) as results:
         results.expect(asked, "no answer came")
-        reports = watch(
-            context.run,
-            asked,
-            context.out.talk,
-            context.arguments.timeout,
-            _teller(context, results),
-            _retries(asked, context),
-        )
+        viewer, wanted = _teller(context, results), _retries(asked, context)
+        with results.beating(context):
+            reports = watch(context.run, asked, context.out.talk, context.arguments.timeout, viewer, wanted)
         results.tell(reports)
         if context.arguments.junit:
             results.read_tails(context, asked)
@@ -92,6 +87,7 @@ def logs_command(context: Context) -> int:
     (asked,) = context.asked([context.arguments.job])
     seconds = None if context.arguments.follow else 0.0
     (told,) = watch(context.run, [asked], context.out.talk, seconds, Viewer(output=show, streams=(stream,)))
+    context.out.end_output()
     context.out.document(
         {
             "run": context.run.run_id,

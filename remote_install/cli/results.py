@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from remote_install.asked import Asked
+from remote_install.cli import ci
 from remote_install.cli.context import Context
+from remote_install.cli.heartbeat import heartbeat
+from remote_install.cli.output import line_of
 from remote_install.report import Report
 from remote_install.talk import Talk
 from remote_install.watch import Viewer, watch
@@ -46,6 +50,16 @@ class Results:
         if stream == "err":
             self.tails[one] = (self.tails.get(one, b"") + data)[-TAIL:]
 
+    def beating(self, context: Context) -> contextlib.AbstractContextManager[None]:
+        """In CI nothing is silent for long while this block waits for jobs."""
+
+        def what() -> str:
+            going = [one.job for one in list(self.told.values()) if not one.ended]
+            return f"{', '.join(going[:5])}{' and others' if going[5:] else ''}: not ended"
+
+        out = context.out
+        return heartbeat(out.tell, what, lambda: out.said) if out.ci.any else contextlib.nullcontext()
+
     def read_tails(self, context: Context, asked: list[Asked]) -> None:
         """Ask for the error output of those that failed, as it was not followed. What can't be told now is left out."""
         failed = [one for one in asked if (told := self.of(one)) and told.failed and not told.error]
@@ -64,6 +78,8 @@ class Results:
 def written(context: Context) -> Iterator[Results]:
     """A block at whose end its results are written, however it ends."""
     results = Results()
+    if context.out.ci.github:
+        context.finish = functools.partial(_tell_github, context, results)
     try:
         yield results
     except BaseException as why:
@@ -80,3 +96,21 @@ def _write(context: Context, results: Results, not_ended: str) -> None:
         from remote_install.cli import junit  # its imports take time
 
         junit.write(path, junit.document(context.run.run_id, list(results.told.values()), results.tails, not_ended))
+
+
+def _tell_github(context: Context, results: Results, code: int) -> None:
+    """What the page of the run shows, and what its later steps read."""
+    reports, system = list(results.told.values()), context.out.ci
+    for one in reports:
+        if one.failed or one.error:
+            context.out.annotate(f"job {one.job}", line_of(one))
+    for path, text in (
+        (system.output, ci.outputs(context.run.run_id, reports, code)),
+        (system.summary, ci.summary(context.run.run_id, reports)),
+    ):
+        try:
+            if path:
+                with open(path, "a", encoding="utf-8", errors="replace") as file:
+                    file.write(text)
+        except OSError as error:
+            context.out.tell(f"{path} can't be written: {error.strerror}")

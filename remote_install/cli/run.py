@@ -38,7 +38,8 @@ def _drive(context: Context, stake: Stake, wanted: list[Wanted], paths: tuple[st
     asked = take(context.run, wanted, context.arguments.again)
     stake.results.expect(asked)
     context.run.remember_fetched(paths)
-    installed = moves.install_for(context, asked, wanted)
+    with context.out.folded("install"):
+        installed = moves.install_for(context, asked, wanted)
     names = [one.name for one in wanted]
     context.on_interrupt = f"the jobs may have been submitted. To see: {context.again('poll', *names)}"
     with stake.submitting():
@@ -49,7 +50,8 @@ def _drive(context: Context, stake: Stake, wanted: list[Wanted], paths: tuple[st
     last = _follow(context, stake, asked, submitted, wanted)
     if not stake.alive():
         context.on_interrupt = f"the jobs have ended. To fetch again: {context.again('fetch', *paths)}"
-    errors = _fetch(context, asked, submitted, paths, installed)
+    with context.out.folded("fetch"):
+        errors = _fetch(context, asked, submitted, paths, installed)
     code = _finish(context, last, errors)
     jobs.acknowledge(context.run, last, asked)
     return code
@@ -123,7 +125,9 @@ def _follow(
 
     viewer = Viewer(on_report, on_retry, on_output, ("out", "err"))
     by_name = {job.name: job for job in wanted}
-    last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
+    with stake.results.beating(context):
+        last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
+    context.out.end_output()
     if not several and not submitted[0].error:
         context.out.tell_end(last[0])
     tokens = {one.job: one for one in watched}

@@ -15,6 +15,7 @@ from typing import Any
 from hosts import JobHost
 
 MARK = "REMOTE_INSTALL_TEST_MARK"
+OF_OTHERS = ("SSH_", "CI", "GITHUB_", "GITLAB_")  # variables that say where the tests run
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Client:
     folder: Path
     host: JobHost
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    variables: dict[str, str] = field(default_factory=dict)  # more of its environment
     python_path: tuple[str, ...] = ()  # where Python looks for modules before it looks here
 
     @property
@@ -93,7 +95,7 @@ class Client:
         path = ":".join((*self.python_path, root))
         mine = {MARK: self.mark, "PYTHONPATH": path, "REMOTE_INSTALL_HOSTS": str(self.folder / "hosts.yaml")}
         mine["XDG_CACHE_HOME"] = str(self.folder / "cache")
-        return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
+        return {**{k: v for k, v in os.environ.items() if not k.startswith(OF_OTHERS)}, **mine, **self.variables}
 
     def wait_for_logouts(self) -> None:
         """sshd ends a session a moment after its client has gone."""
