@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Callable, TypeVar
 
-from transfer import execute
+from transfer import abandoned, execute
 
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 32  # dead hosts keep threads until the connect time-out is over; the others must not wait for them
+
+STEP = 0.1  # seconds from one look to the next whether all have ended
 
 
 def _nothing(_result: object) -> None:
@@ -28,15 +31,33 @@ def side_by_side(call: Callable[[T], R], values: Iterable[T], done: Callable[[R]
         for result in results:
             done(result)
         return results
+    is_abandoned = abandoned.event() or threading.Event()
+
+    def one(value: T) -> R:
+        with abandoned.by(is_abandoned):
+            return call(value)
+
     with ThreadPoolExecutor(min(len(todo), AT_ONCE)) as pool:
-        futures = [pool.submit(call, value) for value in todo]
+        futures = [pool.submit(one, value) for value in todo]
         try:
             # Without `done` in their order: of several errors it is always the same that is raised.
             for future in futures if done is _nothing else as_completed(futures):
                 done(future.result())
             return [future.result() for future in futures]
+        except (KeyboardInterrupt, abandoned.Abandoned):
+            is_abandoned.set()
+            _end(futures)
+            raise
         except BaseException:
             for future in futures:
                 future.cancel()
             execute.end_all()
             raise
+
+
+def _end(futures: list[Future[R]]) -> None:
+    """End what they wait for, also what one of them starts at this moment."""
+    for future in futures:
+        future.cancel()
+    while wait([future for future in futures if not future.cancelled()], STEP).not_done:
+        execute.end_all()

@@ -52,7 +52,7 @@ MISTAKES = [
     (["run", "demo", "-p", "hpd", "--", "true"], 3, "hpc"),
     (["run", "with-yaml", "-p", "hpc", "--", "true"], 3, "with-yaml/run.yaml:1:5: id: expected"),
     (["run", "demo", "--hosts", "nowhere.yaml", "-p", "hpc", "--", "true"], 3, "nowhere.yaml"),
-    (["run", "demo", "-p", "hpc", "--on-cancel", "kill", "--", "true"], 2, "does not have that option yet"),
+    (["run", "demo", "-p", "hpc", "--on-cancel", "wait", "--", "true"], 2, "invalid choice"),
     (["run", "", "-p", "hpc", "--", "true"], 2, "no run directory at ''"),
     (["run", "demo", "-p", "hpc", "--name", "", "--", "true"], 2, "can't be a job's name"),
     (["run", "with-job", "--name", ""], 2, "run.yaml has no job ''"),

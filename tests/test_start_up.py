@@ -15,6 +15,8 @@ OF_OURS = {
     "remote_install",
     "remote_install.cli",
     "remote_install.cli.arguments",
+    "remote_install.cli.run_options",
+    "remote_install.cli.signals",
     "transfer",
     "transfer.durations",
     "transfer.errors",

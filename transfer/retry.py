@@ -7,6 +7,7 @@ from typing import Callable, TypeVar
 
 import tenacity
 
+from transfer import abandoned
 from transfer.errors import HostBusy, HostCrowded, HostUnreachable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
 
@@ -29,6 +30,7 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=platform.retry.max_wait),
         stop=_given_up(platform.retry.attempts, platform.ssh.connect_timeout),
         before_sleep=lambda state: tell(_story(state)),
+        sleep=abandoned.pause,
         reraise=True,
     )
     queue = tenacity.Retrying(
@@ -36,12 +38,19 @@ def retried(call: Callable[[], T], platform: Platform, tell: Tell) -> T:
         wait=_until_next,
         stop=tenacity.stop_after_delay(QUEUE),
         before_sleep=lambda state: tell(f"{_error(state)}; waiting") if state.attempt_number == 1 else None,
+        sleep=abandoned.pause,
         reraise=True,
     )
-    return attempts(lambda: queue(call))
+
+    def once() -> T:
+        abandoned.check()
+        return call()
+
+    return attempts(lambda: queue(once))
 
 
 def _may_pass(error: BaseException) -> bool:
+    abandoned.check()
     return isinstance(error, RemoteInstallError) and error.transient and not isinstance(error, BUSY)
 
 

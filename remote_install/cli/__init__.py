@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 
-from remote_install.cli import arguments
+from remote_install.cli import arguments, signals
 from transfer.errors import RemoteInstallError, TransferError, UsageError
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came, or the terminal has gone: an interrupt like Ctrl-C, but for the exit code."""
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit code. words: the command line without the program's name."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
-            signal.signal(number, _terminate)
+    signals.listen()
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from remote_install.cli.output import open_standard_streams
 
@@ -72,6 +64,7 @@ def _told(error: RemoteInstallError, as_json: bool) -> int:
 
     out = Output(as_json, False, False)
     out.error(error)
+    out.annotate("remote-install", error.message)
     out.document({"error": error.as_json()})
     return error.exit_code
 
@@ -97,11 +90,16 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
 
     context = Context(parsed, argv, before)
     try:
-        return _command(parsed.command)(context)
+        code = _command(parsed.command)(context)
     except KeyboardInterrupt as interrupt:
         code = _code_of(interrupt)
-        context.out.interrupted(code, context.on_interrupt)
-        return code
+        context.out.end_output()
+        context.out.interrupted(code, context.on_interrupt, context.at_interrupt)
+    except RemoteInstallError as error:
+        context.finish(error.exit_code)
+        raise
+    context.finish(code)
+    return code
 
 
 def _command(name: str) -> Callable[..., int]:
@@ -139,8 +137,5 @@ def _command(name: str) -> Callable[..., int]:
 
 
 def _code_of(interrupt: KeyboardInterrupt) -> int:
-    return 143 if isinstance(interrupt, _Terminated) else 130
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    """130, 143 or 129: 128 and the signal's number, as shells tell it."""
+    return 128 + interrupt.number if isinstance(interrupt, signals.Interrupted) else 130

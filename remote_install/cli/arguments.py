@@ -8,6 +8,7 @@ import os
 import re
 import sys
 
+from remote_install.cli import run_options
 from transfer import durations
 from transfer.errors import UsageError
 
@@ -23,10 +24,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
 NOT_YET = ("init", "gate")
 
-OPTIONS_NOT_YET = [
-    "--on-cancel",
-    "--max-size",
-]
+OPTIONS_NOT_YET = ["--max-size"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -172,7 +170,8 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "run",
         "install, submit, follow the log, fetch",
-        "RUN [-p PLATFORM] [--name N] [--time-limit T] [--fetch PATH]... [--timeout T] [option...] [-- COMMAND...]",
+        "RUN [-p PLATFORM] [--name N] [--time-limit T] [--fetch PATH]... [--timeout T] "
+        "[--on-cancel kill|leave] [option...] [-- COMMAND...]",
     )
     _run(p)
     _platforms(p, "the platform or group to run on; wins over run.yaml")
@@ -184,6 +183,8 @@ def _add_run(command) -> None:  # type: ignore[no-untyped-def]
     p.add_argument("--exit-with-job-code", action="store_true", help="exit as the job did; 125 for any error of ours")
     p.add_argument("--fetch", action="append", default=[], metavar="PATH", help="bring PATH back; repeats")
     _timeout(p)
+    run_options.on_cancel(p)
+    run_options.reports(p)
 
 
 def _add_install(command) -> None:  # type: ignore[no-untyped-def]
@@ -217,12 +218,15 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
 
 def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
     for name, summary in (("poll", "one look: the states now"), ("wait", "wait until all jobs have ended")):
-        p = command(name, summary, "RUN [JOB...] [-p PLATFORM]..." + (" [--timeout T]" if name == "wait" else ""))
+        p = command(
+            name, summary, "RUN [JOB...] [-p PLATFORM]..." + (" [--timeout T] [--junit FILE]" if name == "wait" else "")
+        )
         _run(p)
         p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")
         _platforms(p, "ask there, also for jobs that nothing is known of here; repeats")
         if name == "wait":
             _timeout(p)
+            run_options.reports(p)
     p = command("kill", "end jobs: TERM, then KILL", "RUN [JOB...] [-p PLATFORM]... [--grace T]")
     _run(p)
     p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")

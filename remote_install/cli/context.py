@@ -7,6 +7,7 @@ import functools
 import os
 import shlex
 from dataclasses import replace
+from typing import Any, Callable
 
 from remote_install import contact, jobs, record
 from remote_install.asked import Asked
@@ -28,6 +29,8 @@ class Context:
         self.arguments, self.argv = arguments, argv
         self.typed = shlex.join(["remote-install", *before, *(["--", *argv] if argv is not None else [])])
         self.on_interrupt = ""  # what to tell who interrupts the command now
+        self.at_interrupt: dict[str, Any] = {}  # what JSON says then, besides the error
+        self.finish: Callable[[int], None] = lambda _code: None  # what is done at the end, given the exit code
         self.out = Output(
             getattr(arguments, "json", False),
             getattr(arguments, "verbose", False),
@@ -51,6 +54,15 @@ class Context:
     def reach(self, host: str) -> Platform:
         """How a host is reached that the contact file names."""
         return self.known_platforms.of_host(host)
+
+    def again(self, command: str, *words: str) -> str:
+        """The command line that goes on with this run."""
+        line = ["remote-install", command, self.arguments.run, *words]
+        if self.arguments.run_id:
+            line += ["--run-id", self.arguments.run_id]
+        if getattr(self.arguments, "hosts", None):
+            line += ["--hosts", self.arguments.hosts]
+        return shlex.join(line)
 
     def refuse_if_driven(self) -> None:
         """Raises WouldDoHarm while a driver of the run is alive, HostError when that can't be told."""

@@ -7,6 +7,7 @@ from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
+from remote_install.cli.results import Results, written
 from remote_install.report import Report
 from remote_install.wanted import Wanted, from_settings
 from remote_install.watch import Viewer, watch
@@ -62,9 +63,14 @@ def list_command(context: Context) -> int:
 
 def wait_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
-    reports = watch(
-        context.run, asked, context.out.talk, context.arguments.timeout, _teller(context), _retries(asked, context)
-    )
+    with written(context) as results:
+        results.expect(asked, "no answer came")
+        viewer, wanted = _teller(context, results), _retries(asked, context)
+        with results.beating(context):
+            reports = watch(context.run, asked, context.out.talk, context.arguments.timeout, viewer, wanted)
+        results.tell(reports)
+        if context.arguments.junit:
+            results.read_tails(context, asked)
     open_ones = ", ".join(one.job for one in reports if not one.ended and not one.error)
     late = TimedOutHere(f"not ended in time: {open_ones}", "They go on; wait again to see their end.")
     context.out.reports(context.run.run_id, reports, late if open_ones else None)
@@ -81,6 +87,7 @@ def logs_command(context: Context) -> int:
     (asked,) = context.asked([context.arguments.job])
     seconds = None if context.arguments.follow else 0.0
     (told,) = watch(context.run, [asked], context.out.talk, seconds, Viewer(output=show, streams=(stream,)))
+    context.out.end_output()
     context.out.document(
         {
             "run": context.run.run_id,
@@ -116,8 +123,9 @@ def active_command(context: Context) -> int:
     return found.error.exit_code if found.error else int(not found.alive)
 
 
-def _teller(context: Context) -> Viewer:
+def _teller(context: Context, results: Results) -> Viewer:
     def on_report(now: Report) -> None:
+        results.update(now)
         if not now.ended:
             context.out.tell(line_of(now))
 

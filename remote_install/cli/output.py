@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
+from remote_install.cli import ci
+from remote_install.cli.prefixed import Prefixed
 from remote_install.report import Report
 from remote_install.talk import Talk, silent
 from transfer.errors import RemoteInstallError
@@ -18,33 +23,63 @@ class Output:
     def __init__(self, as_json: bool, verbose: bool, quiet: bool) -> None:
         self.as_json = as_json
         self._quiet = quiet
+        self.ci = ci.system(os.environ)
+        self.said = time.monotonic()  # when something was, for the last time
+        self._lines = Prefixed(self._show, named=False)
         self.talk = Talk(tell=self.tell, command=self._command if verbose else silent)
 
     def tell(self, text: str) -> None:
         """A line of talk."""
         if not self._quiet:
-            _line(sys.stderr, text)
+            self._line(sys.stderr, text)
+
+    @contextlib.contextmanager
+    def folded(self, name: str) -> Iterator[None]:
+        """The talk in this block is folded as `name`, where a CI system does that."""
+        marked = not self._quiet and bool(self.ci.opens(name))
+        if marked:
+            _raw(sys.stderr, self.ci.opens(name))
+        try:
+            yield
+        finally:
+            if marked:
+                _raw(sys.stderr, self.ci.closes(name))
+
+    def annotate(self, title: str, message: str) -> None:
+        """Show an error on the page of a run, where a CI system has one."""
+        if self.ci.github:
+            _raw(sys.stderr, ci.annotation(title, message))
 
     def tell_end(self, report: Report) -> None:
         """How a job ended: talk, but a failure is said to the quiet too."""
         if report.failed or not self._quiet:
-            _line(sys.stderr, line_of(report))
+            self._line(sys.stderr, line_of(report))
 
     def result(self, text: str) -> None:
         """A line of the result for a reader; JSON takes its place."""
         if not self.as_json:
-            _line(sys.stdout, text)
+            self._line(sys.stdout, text)
 
     def document(self, fields: dict[str, Any]) -> None:
         """The one JSON document."""
         if self.as_json:
-            _line(sys.stdout, document(fields))
+            text = document(fields)
+            _raw(sys.stdout, text.replace("##[", r"##\u005b") if self.ci.github else text)
 
-    def job_output(self, _job: str, stream: str, data: bytes) -> None:
-        """What a job wrote, unchanged; with --json all of it goes to stderr."""
+    def job_output(self, job: str, stream: str, data: bytes) -> None:
+        """What a job wrote, unchanged, but for what GitHub would take for a command; with --json all goes to stderr."""
+        show = self._lines if self.ci.github else self._show
+        show(job, stream, data)
+
+    def end_output(self) -> None:
+        """No job writes any more: what was held back because its line had no end is shown."""
+        self._lines.end_all()
+
+    def _show(self, _job: str, stream: str, data: bytes) -> None:
+        self.said = time.monotonic()
         target = sys.stderr if stream == "err" or self.as_json else sys.stdout
         target.flush()
-        target.buffer.write(data)
+        target.buffer.write(self.ci.guarded(data))
         target.buffer.flush()
 
     def reports(self, run_id: str, reports: list[Report], also: RemoteInstallError | None = None) -> None:
@@ -61,17 +96,22 @@ class Output:
 
     def error(self, error: RemoteInstallError) -> None:
         """An error for a reader: the fact, then the remedy."""
-        _line(sys.stderr, f"remote-install: {error.message}")
+        self._line(sys.stderr, f"remote-install: {error.message}")
         if error.hint:
-            _line(sys.stderr, f"  {error.hint}")
+            self._line(sys.stderr, f"  {error.hint}")
 
-    def interrupted(self, code: int, state: str) -> None:
-        """An interrupt, and what is true of the job now."""
-        _line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
-        self.document({"error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
+    def interrupted(self, code: int, state: str, fields: dict[str, Any]) -> None:
+        """An interrupt, and what is true of the job now. fields: what else the document says."""
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            self._line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
+        self.document({**fields, "error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
+
+    def _line(self, stream: Any, text: str) -> None:
+        self.said = time.monotonic()
+        _write(stream, self.ci.guarded(_encoded(stream, _printable(text))))
 
     def _command(self, text: str) -> None:
-        _line(sys.stderr, f"$ {text}")
+        self._line(sys.stderr, f"$ {text}")
 
 
 def document(fields: dict[str, Any]) -> str:
@@ -121,11 +161,22 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _line(stream: Any, text: str) -> None:
+def _printable(text: str) -> str:
     harmless = text.replace("\n", "").replace("\t", "").isprintable()
-    safe = text if harmless else "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+    return text if harmless else "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
+def _encoded(stream: Any, text: str) -> bytes:
+    return text.encode(stream.encoding or "utf-8", "replace") + b"\n"
+
+
+def _raw(stream: Any, text: str) -> None:
+    _write(stream, _encoded(stream, text))
+
+
+def _write(stream: Any, data: bytes) -> None:
     stream.flush()
-    stream.buffer.write(safe.encode(stream.encoding or "utf-8", "replace") + b"\n")
+    stream.buffer.write(data)
     stream.buffer.flush()
 
 

@@ -10,8 +10,10 @@ LONGEST = 64 * 1024  # bytes of a line that is held back until its end comes
 class Prefixed:
     """Takes what jobs write in pieces; gives lines to `show` as job, stream and data."""
 
-    def __init__(self, show: Callable[[str, str, bytes], None]) -> None:
-        self._show = show
+    """named: is the name put there?"""
+
+    def __init__(self, show: Callable[[str, str, bytes], None], named: bool = True) -> None:
+        self._show, self._named = show, named
         self._rest: dict[tuple[str, str], bytes] = {}
 
     def __call__(self, job: str, stream: str, data: bytes) -> None:
@@ -28,7 +30,7 @@ class Prefixed:
         if len(rest) > LONGEST:
             whole, rest = [*whole, rest], b""
         if whole:
-            head = job.encode() + b"| "
+            head = job.encode() + b"| " if self._named else b""
             self._show(job, stream, b"".join(head + line + b"\n" for line in whole))
         if rest:
             self._rest[(job, stream)] = rest
@@ -38,3 +40,7 @@ class Prefixed:
         for stream in ("out", "err"):
             if (job, stream) in self._rest:
                 self(job, stream, b"\n")
+
+    def end_all(self) -> None:
+        for job in {job for job, _stream in self._rest}:
+            self.end(job)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-
-from remote_install import contact, jobs, report
+from remote_install import contact, jobs, record, report
 from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
+from remote_install.cli.cancel import Stake, at_stake
 from remote_install.cli.context import Context
 from remote_install.cli.output import line_of, worst
 from remote_install.cli.prefixed import Prefixed
+from remote_install.cli.results import written
 from remote_install.fetch import checked
 from remote_install.install import Installed
 from remote_install.report import Report
@@ -29,24 +29,41 @@ def run(context: Context) -> int:
         context.refuse_if_driven()
         return jobs_dry_run(context, wanted, paths, follows=True)
     context.on_interrupt = "nothing was submitted"
-    with contact.taken(context.run, context.typed, context.reach, context.out.talk):
-        return _drive(context, wanted, paths)
+    driving = contact.taken(context.run, context.typed, context.reach, context.out.talk)
+    with driving, written(context) as results, at_stake(context, results) as stake:
+        return _drive(context, stake, wanted, paths)
 
 
-def _drive(context: Context, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
+def _drive(context: Context, stake: Stake, wanted: list[Wanted], paths: tuple[str, ...]) -> int:
     asked = take(context.run, wanted, context.arguments.again)
+    stake.results.expect(asked)
     context.run.remember_fetched(paths)
-    installed = moves.install_for(context, asked, wanted)
+    with context.out.folded("install"):
+        installed = moves.install_for(context, asked, wanted)
     names = [one.name for one in wanted]
-    context.on_interrupt = f"the jobs may have been submitted. To see: {_again(context, 'poll', *names)}"
-    submitted = _submit(context, asked, wanted, installed)
-    context.on_interrupt = f"the jobs go on. To pick them up: {_again(context, 'wait', *names)}"
-    last = _follow(context, asked, submitted, wanted)
-    context.on_interrupt = f"the jobs have ended. To fetch again: {_again(context, 'fetch', *paths)}"
-    errors = _fetch(context, asked, submitted, paths, installed)
+    context.on_interrupt = f"the jobs may have been submitted. To see: {context.again('poll', *names)}"
+    with stake.submitting():
+        submitted = _submit(context, asked, wanted, installed)
+        stake.results.tell(submitted)
+        stake.asked = _may_live(context, asked, submitted)
+        context.on_interrupt = f"the jobs go on. To pick them up: {context.again('wait', *names)}"
+    last = _follow(context, stake, asked, submitted, wanted)
+    if not stake.alive():
+        context.on_interrupt = f"the jobs have ended. To fetch again: {context.again('fetch', *paths)}"
+    with context.out.folded("fetch"):
+        errors = _fetch(context, asked, submitted, paths, installed)
     code = _finish(context, last, errors)
     jobs.acknowledge(context.run, last, asked)
     return code
+
+
+def _may_live(context: Context, asked: list[Asked], submitted: list[Report]) -> list[Asked]:
+    """Those that may be alive by our doing: not one that another command submitted, nor one that was never sent."""
+    return [
+        one
+        for one, told in zip(asked, submitted)
+        if not told.ended and told.found != "other" and one.token and record.is_sent(context.run, one.token)
+    ]
 
 
 def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
@@ -73,13 +90,16 @@ def _refused_other(told: Report) -> Report:
     return report.with_error(told, error)
 
 
-def _follow(context: Context, asked: list[Asked], submitted: list[Report], wanted: list[Wanted]) -> list[Report]:
+def _follow(
+    context: Context, stake: Stake, asked: list[Asked], submitted: list[Report], wanted: list[Wanted]
+) -> list[Report]:
     """The last report of each job; the output is shown meanwhile. asked: as watch leaves it."""
     told_states = {(one.job, one.state) for one in submitted}
     several = len(asked) > 1
     output = Prefixed(context.out.job_output) if several else None
 
     def on_report(now: Report) -> None:
+        stake.results.update(now)
         if now.ended and output:
             output.end(now.job)
             context.out.tell_end(now)
@@ -89,6 +109,7 @@ def _follow(context: Context, asked: list[Asked], submitted: list[Report], wante
 
     def on_retry(failed: Report, retry: int, retries: int) -> None:
         context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+        stake.results.tails.pop((failed.platform, failed.job), None)
         told_states.difference_update({(failed.job, "running"), (failed.job, "submitted")})
 
     watched = [
@@ -96,15 +117,25 @@ def _follow(context: Context, asked: list[Asked], submitted: list[Report], wante
         for one, told in zip(asked, submitted)
         if not told.error
     ]
-    viewer = Viewer(on_report, on_retry, output or context.out.job_output, ("out", "err"))
+    platforms = {one.job: one.platform.name for one in asked}
+
+    def on_output(job: str, stream: str, data: bytes) -> None:
+        stake.results.hear((platforms[job], job), stream, data)
+        (output or context.out.job_output)(job, stream, data)
+
+    viewer = Viewer(on_report, on_retry, on_output, ("out", "err"))
     by_name = {job.name: job for job in wanted}
-    last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
+    with stake.results.beating(context):
+        last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
+    context.out.end_output()
     if not several and not submitted[0].error:
         context.out.tell_end(last[0])
     tokens = {one.job: one for one in watched}
     asked[:] = [tokens.get(one.job, one) for one in asked]
     by_job = {one.job: one for one in last}
-    return [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
+    now = [by_job.get(one.job, told) for one, told in zip(asked, submitted)]
+    stake.results.tell(now)
+    return now
 
 
 def _fetch(
@@ -129,7 +160,7 @@ def _finish(context: Context, last: list[Report], errors: list[RemoteInstallErro
         errors.append(
             TimedOutHere(
                 f"{_names(late)} not ended after {context.arguments.timeout:.0f} s: {late[0].state}",
-                f"To wait for it: {_again(context, 'wait', *(one.job for one in late))}",
+                f"To wait for it: {context.again('wait', *(one.job for one in late))}",
             )
         )
     told = list({id(one.error): one.error for one in last if one.error}.values())
@@ -153,12 +184,3 @@ def _code_of_first(last: list[Report], troubled: bool) -> int:
     if troubled or None in failed:
         return OURS
     return next((code for code in failed if code), 0)
-
-
-def _again(context: Context, command: str, *words: str) -> str:
-    line = ["remote-install", command, context.arguments.run, *words]
-    if context.arguments.run_id:
-        line += ["--run-id", context.arguments.run_id]
-    if getattr(context.arguments, "hosts", None):
-        line += ["--hosts", context.arguments.hosts]
-    return shlex.join(line)

@@ -16,6 +16,7 @@ import kept
 from hosts import JobHost
 
 MARK = "REMOTE_INSTALL_TEST_MARK"
+OF_OTHERS = ("SSH_", "CI", "GITHUB_", "GITLAB_")  # variables that say where the tests run
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Client:
     folder: Path
     host: JobHost
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    variables: dict[str, str] = field(default_factory=dict)  # more of its environment
     python_path: tuple[str, ...] = ()  # where Python looks for modules before it looks here
 
     @property
@@ -110,7 +112,7 @@ class Client:
         mine["XDG_CACHE_HOME"] = str(self.folder / "cache")
         mine["XDG_RUNTIME_DIR"] = self.runtime
         os.makedirs(self.runtime, mode=0o700, exist_ok=True)
-        return {**{k: v for k, v in os.environ.items() if not k.startswith("SSH_")}, **mine}
+        return {**{k: v for k, v in os.environ.items() if not k.startswith(OF_OTHERS)}, **mine, **self.variables}
 
     def wait_for_logouts(self) -> None:
         """sshd ends a session a moment after its client has gone; the connections that are kept are ended."""

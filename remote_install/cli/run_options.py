@@ -1,0 +1,20 @@
+"""The options that only the commands have that see jobs to their end."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing's own, without the import of typing: that takes longer than all of ours
+if TYPE_CHECKING:
+    import argparse
+
+
+def on_cancel(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--on-cancel",
+        choices=("kill", "leave"),
+        default="kill",
+        help="what becomes of the jobs when this command is interrupted; default: kill",
+    )
+
+
+def reports(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--junit", metavar="FILE", help="write how the jobs went there, as JUnit XML")

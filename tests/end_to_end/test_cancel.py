@@ -1,0 +1,146 @@
+"""A run is interrupted at each of its phases: its jobs are ended or left, and the user is told how to go on."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import time
+
+import pytest
+
+from .client import Client
+
+LIVES = ("sh", "-c", "echo begun; exec sleep 61")
+DEAF = ("sh", "-c", "trap '' TERM; echo begun; while :; do sleep 0.1; done")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TWO = """
+jobs:
+  one: {platform: hpc, command: "echo begun; exec sleep 61"}
+  two: {platform: gpu, command: "echo begun; exec sleep 61"}
+"""
+
+
+def begun(client: Client, *words: str, lines: int = 1) -> subprocess.Popen[bytes]:
+    """A run of which every job has printed a line."""
+    process = client.start("run", "demo", *words)
+    assert process.stdout is not None
+    for _ in range(lines):
+        assert b"begun" in process.stdout.readline()
+    return process
+
+
+def read_until(process: subprocess.Popen[bytes], text: bytes, times: int = 1) -> None:
+    """Read its talk up to the line in which `text` stands for the last of so many times."""
+    assert process.stderr is not None
+    seen = b""
+    while seen.count(text) < times:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+
+
+def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[bytes, str]:
+    """What an interrupted run has printed when it has ended."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=40)
+    assert process.returncode == 128 + number, err.decode()
+    return out, err.decode()
+
+
+def state(client: Client) -> str:
+    """The job's state as it is told to who asks."""
+    return str(client("poll", "demo", "--json").job["state"])
+
+
+def type_what_it_says(client: Client, err: str) -> int:
+    """The exit code of the command that the last line of the talk ends with."""
+    words = shlex.split(err.splitlines()[-1].rpartition(": ")[2])
+    assert words.pop(0) == "remote-install"
+    return client(*words).code
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_an_interrupted_run_ends_its_job(client: Client, number: signal.Signals) -> None:
+    _, err = ended(begun(client, "-p", "hpc", "--", *LIVES), number)
+    assert client.leftovers() == []
+    assert "interrupted; ending job" in err
+    assert "job 01 killed (signal TERM) on hpc" in err
+    assert not [one for one in client.host.processes() if one.args == "sleep 61"]
+    assert type_what_it_says(client, err) == 0
+    assert (client.run_directory / "log/job/job/01/job.out").read_text() == "begun\n"
+    assert client("list", "demo", "--json").job["state"] == "killed"
+
+
+def test_a_job_is_left_where_that_is_asked_for(client: Client) -> None:
+    _, err = ended(begun(client, "-p", "hpc", "--on-cancel", "leave", "--", *LIVES), signal.SIGTERM)
+    assert client.leftovers() == []
+    assert "the jobs go on. To pick them up: remote-install wait demo job" in err
+    assert state(client) == "running"
+    assert client("kill", "demo").code == 0
+    assert type_what_it_says(client, err) == 1
+
+
+def test_jobs_on_several_platforms_end_as_soon_as_one_does(client: Client) -> None:
+    path = client.folder / "hosts.yaml"
+    text = path.read_text()
+    path.write_text(text + text.partition("\n")[2].replace("  hpc:", "  gpu:") + "    run_root: other\n")
+    client.write("run.yaml", TWO)
+    process = begun(client, "--json", lines=0)
+    read_until(process, b"| begun", 2)
+    began = time.monotonic()
+    out, err = ended(process, signal.SIGINT)
+    assert time.monotonic() - began < 7
+    assert "trying again" not in err
+    assert [word in err for word in ("one 01 killed", "two 01 killed", "unknown")] == [True, True, False]
+    assert out.count(b'"state": "killed"') == 2
+
+
+def test_who_is_deaf_to_term_is_killed_after_the_grace(client: Client) -> None:
+    began = time.monotonic()
+    _, err = ended(begun(client, "-p", "hpc", "--", *DEAF), signal.SIGINT)
+    assert time.monotonic() - began < 12
+    assert "job 01 killed (signal KILL) on hpc" in err
+
+
+def test_a_second_signal_leaves_at_once(client: Client) -> None:
+    process = begun(client, "-p", "hpc", "--", *DEAF)
+    process.send_signal(signal.SIGINT)
+    read_until(process, b"ending job")
+    time.sleep(0.5)  # sooner it would count as the same one
+    began = time.monotonic()
+    _, err = ended(process, signal.SIGTERM)
+    assert time.monotonic() - began < 3
+    assert client.leftovers() == []
+    assert "the jobs may be alive. To pick them up: remote-install wait demo job" in err
+    assert client("kill", "demo", "--grace", "0").code == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--on-cancel", "leave"]])
+def test_nothing_is_ended_where_nothing_was_submitted(client: Client, more: list[str]) -> None:
+    client.write("run.yaml", "install: {command: 'echo building; sleep 62'}\n")
+    process = client.start("run", "demo", "-p", "hpc", *more, "--", *LIVES)
+    read_until(process, b"building")
+    _, err = ended(process, signal.SIGINT)
+    assert client.leftovers() == []
+    assert err.splitlines()[-1] == "remote-install: interrupted; nothing was submitted"
+    assert client.host.run(["test", "-e", f"{client.there}/log/job/job/01"]).returncode == 1
+
+
+def test_what_is_interrupted_in_its_fetch_is_fetched_by_the_next(client: Client) -> None:
+    client.write("run.yaml", "fetch: [results/]\n")
+    path = client.folder / "hosts.yaml"
+    quick = path.read_text()
+    path.write_text(quick + "    rsync: {options: [--bwlimit=100]}\n")  # kilobytes a second
+    line = "mkdir results && head -c 1000000 /dev/urandom >results/much"
+    process = client.start("run", "demo", "-p", "hpc", "--", "sh", "-c", line)
+    until = time.monotonic() + 20
+    while not [line for line in client.leftovers() if "bwlimit" in line and line.endswith(" ./ ")]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    _, err = ended(process, signal.SIGTERM)
+    assert client.leftovers() == []
+    assert "the jobs have ended. To fetch again: remote-install fetch demo results" in err
+    path.write_text(quick)
+    assert type_what_it_says(client, err) == 0
+    assert (client.run_directory / "results/much").stat().st_size == 1_000_000
