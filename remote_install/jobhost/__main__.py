@@ -1,5 +1,6 @@
 """Reads the request, calls the verb, prints replies."""
 
+import errno
 import os
 import pkgutil
 import signal
@@ -7,7 +8,7 @@ import sys
 from typing import List
 
 from .verbs import VERBS
-from .wire import MARK, RSYNC, Client, Refusal
+from .wire import MARK, RSYNC, Client, Refusal, to_text
 
 FIRST = 60.0  # seconds that the first request may take
 
@@ -51,9 +52,17 @@ def _serve(client: Client) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Refusal(4, "%s on this host" % error, "Look at the disk and the permissions of the run root there.")
+        raise _of_the_disk(error)
     except (ValueError, TypeError) as error:
         raise Refusal(2, "the request is not in order: %s" % error)
+
+
+def _of_the_disk(error: OSError) -> Refusal:
+    """5, as of an install, where the disk takes nothing; 4 where we may not, or something else is wrong."""
+    name = os.fsencode(error.filename) if isinstance(error.filename, (str, bytes)) else b""
+    what = "%s: %s" % (to_text(name), error.strerror) if name else "%s" % error.strerror
+    code = 5 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else 4
+    return Refusal(code, what, "Look at the disk and the permissions of the run root there.")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ Act = Callable[[Client, "subprocess.Popen[bytes]"], object]
 class Fault:
     """make: the fault. heal: undoes what the host's own repair does not. before: is it there when the step begins, or
     does it come while the host is at work? codes: with which the step may end under it. options: of ssh. steps: those
-    that it can hit; () for all."""
+    that it can hit; () for all. spoils: may it end a job that runs, or keep it from its work?"""
 
     make: Act
     heal: Callable[[Client], object] = lambda _client: None
@@ -40,6 +40,7 @@ class Fault:
     codes: tuple[int, ...] = (4,)
     options: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    spoils: bool = False
 
 
 def lose(client: Client, way_in: str, way_out: str) -> None:
@@ -89,6 +90,7 @@ def name_of(pid: int) -> str:
 SLOW = {"ProxyCommand": f"{sys.executable} {Path(__file__).with_name('slow_link.py')} %h %p 0.1"}
 DISK = (0, 5, 7)
 RSYNC = ("install", "fetch")
+AT_REST = ("install", "submit", "fetch", "clean")  # a disk with files that are written to can't be made read-only
 
 FAULTS = {
     "link cut": Fault(lambda client, _: client.host.cut(), codes=(0, 4)),
@@ -98,10 +100,10 @@ FAULTS = {
     "sshd killed": Fault(lambda client, _: client.shut_out(), before=True),
     "sessions killed": Fault(lambda client, _: client.host.kill_sessions(), codes=(0,)),
     "host frozen": Fault(lambda client, _: client.host.freeze(), codes=(0, 4)),
-    "host crashed": Fault(lambda client, _: client.host.crash(), codes=(0, 4)),
-    "disk full": Fault(lambda client, _: client.host.fill(), before=True, codes=DISK),
-    "read-only": Fault(remount("ro"), remount("rw"), before=True, codes=DISK),
-    "no inodes": Fault(run_out_of_inodes, remount("nr_inodes=0"), before=True, codes=DISK),
+    "host crashed": Fault(lambda client, _: client.host.crash(), codes=(0, 4), spoils=True),
+    "disk full": Fault(lambda client, _: client.host.fill(), before=True, codes=(*DISK, 1), spoils=True),
+    "read-only": Fault(remount("ro"), remount("rw"), before=True, codes=DISK, steps=AT_REST),
+    "no inodes": Fault(run_out_of_inodes, remount("nr_inodes=0"), before=True, codes=(*DISK, 1), spoils=True),
     "client killed": Fault(lambda _, process: process.kill(), codes=(0, -signal.SIGKILL)),
     "rsync killed here": Fault(kill_rsync_here, codes=(0, 5), steps=RSYNC),
     "rsync killed there": Fault(kill_rsync_there, codes=(0, 5), steps=RSYNC),
