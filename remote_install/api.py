@@ -20,7 +20,8 @@ from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets
 from remote_install.watch import Viewer, watch
 from transfer.errors import RemoteInstallError, TimedOutHere, UsageError
-from transfer.platforms import Platform, find_hosts_file, load_platforms
+from transfer.hosts_file import find_hosts_file
+from transfer.platforms import Platform, load_platforms
 
 
 @dataclass(frozen=True)
