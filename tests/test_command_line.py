@@ -63,7 +63,7 @@ MISTAKES = [
     (["schema", "run.yaml", "hosts.yaml"], 2, "unrecognized arguments: hosts.yaml"),
     (["clean", "demo"], 2, "Name where with -p PLATFORM"),
     (["clean", "demo", "--", "x"], 2, "takes no command"),
-    (["init"], 2, "does not have that command yet"),
+    (["init"], 9, "is there already"),
     (["check", "hpd"], 3, "hpc"),
     (["check", "--", "x"], 2, "takes no command"),
     (["install", "demo"], 2, "-p PLATFORM"),

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from transfer import platforms, ssh
+from transfer import hosts_file, platforms, ssh
 from transfer.errors import ConfigError
-from transfer.platforms import Platform, Platforms, Retry, Rsync, Ssh, find_hosts_file, load_platforms
+from transfer.hosts_file import find_hosts_file
+from transfer.platforms import Platform, Platforms, Retry, Rsync, Ssh, load_platforms
 
 Load = Callable[[str], Platforms]
 
@@ -32,7 +33,7 @@ def load(tmp_path: Any) -> Load:
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> str:
     """No test sees this machine's own files."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(platforms, "SYSTEM_HOSTS_FILE", str(tmp_path / "etc" / "hosts.yaml"))
+    monkeypatch.setattr(hosts_file, "SYSTEM_HOSTS_FILE", str(tmp_path / "etc" / "hosts.yaml"))
     return str(tmp_path / "home")
 
 

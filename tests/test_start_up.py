@@ -65,3 +65,10 @@ def test_a_help_text_is_as_wide_as_the_terminal(columns: str, width: int) -> Non
     assert ("the pre-run install step: the run directory to each install target\n" in told) == (width == 200)
     wrapped = told.partition("positional arguments:")[2].partition("exit codes:")[0]
     assert width - 40 < max(map(len, wrapped.splitlines())) <= width or width == 200
+
+
+def test_the_package_alone_imports_nothing() -> None:
+    program = "import sys; before = set(sys.modules); import remote_install; print(*set(sys.modules) - before)"
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, check=True, text=True)
+    assert done.stdout.split() == ["remote_install"]

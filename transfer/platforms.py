@@ -12,15 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from transfer.errors import ConfigError
+from transfer.hosts_file import SEARCHED
 from transfer.hosts_yaml import HOST, HOST_IN_WORDS, HOSTS_YAML, LOCALHOST, is_expression, match, refuse_platform_name
 from transfer.settings import read_settings
 from transfer.wording import nearest, shown, visible
-
-SYSTEM_HOSTS_FILE = "/etc/remote-install/hosts.yaml"
-SEARCHED = (
-    "--hosts FILE, $REMOTE_INSTALL_HOSTS, $XDG_CONFIG_HOME/remote-install/hosts.yaml "
-    f"(else ~/.config/remote-install/hosts.yaml), {SYSTEM_HOSTS_FILE}"
-)
 
 
 def _nothing() -> Mapping[str, str]:
@@ -169,28 +164,6 @@ class Platforms:
         listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         hint = f"It has: {listed or 'none'}."
         return ConfigError(f"{visible(self.path)} has no platform {name}", f"{nearest(name, names)} {hint}".lstrip())
-
-
-def find_hosts_file(explicit: str | None, environ: Mapping[str, str]) -> str | None:
-    """The path of the hosts.yaml to read; None if there is none. explicit: what --hosts says.
-
-    Raises ConfigError: there is nothing where --hosts or $REMOTE_INSTALL_HOSTS points.
-    """
-    for origin, path in (("--hosts", explicit), ("$REMOTE_INSTALL_HOSTS", environ.get("REMOTE_INSTALL_HOSTS") or None)):
-        if path is not None:
-            try:
-                os.stat(path)
-            except (OSError, ValueError) as error:
-                reason = (isinstance(error, OSError) and error.strerror) or error
-                hint = "Correct the path, or leave it out."
-                raise ConfigError(f"{origin} names {visible(path) or 'nothing'}: {reason}", hint) from None
-            return path
-    config = environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(config):  # the XDG rules: a relative path is ignored
-        config = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".config")
-    found = (os.path.join(config, "remote-install", "hosts.yaml"), SYSTEM_HOSTS_FILE)
-    # A dangling link counts as there, so that reading it tells the user.
-    return next((path for path in found if os.path.lexists(path)), None)
 
 
 def load_platforms(path: str | None) -> Platforms:

@@ -112,6 +112,10 @@ def _command(name: str) -> Callable[..., int]:
         from remote_install.cli.check import check_command
 
         return check_command
+    if name in ("init", "completion"):
+        from remote_install.cli import setting_up
+
+        return setting_up.init_command if name == "init" else setting_up.completion_command
     from remote_install.cli import looks, moves, settings
     from remote_install.cli.clean import clean_command
     from remote_install.cli.run import run

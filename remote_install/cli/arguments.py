@@ -22,7 +22,7 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("init", "gate")
+NOT_YET = ("gate",)
 
 OPTIONS_NOT_YET = ["--max-size"]
 
@@ -151,6 +151,9 @@ def parser() -> argparse.ArgumentParser:
     command("platforms", "the platforms and groups of hosts.yaml", "")
     p = command("schema", "the JSON Schema of hosts.yaml and run.yaml, for editors", "[hosts.yaml | run.yaml]")
     p.add_argument("file", nargs="?", choices=("hosts.yaml", "run.yaml"), metavar="FILE", help="just this one's")
+    _dry_run(command("init", "write a first hosts.yaml, from the hosts that ssh_config names", "[--dry-run]"))
+    # Hidden: without a summary it has no line in the help.
+    commands.add_parser("completion", parents=[everywhere], allow_abbrev=False, formatter_class=plain, usage="")
     command("demo", "show it all on throw-away job hosts on this machine", "")
     return top
 

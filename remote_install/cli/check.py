@@ -9,8 +9,9 @@ from remote_install.findings import NAMES, Checked
 from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from transfer.errors import ConfigError, UsageError
+from transfer.hosts_file import SEARCHED
 from transfer.hosts_yaml import is_expression
-from transfer.platforms import SEARCHED, Platform
+from transfer.platforms import Platform
 
 WORDS = {True: "ok", False: "FAILED", None: "-"}
 WIDTH, WORD_WIDTH = max(map(len, NAMES)), max(map(len, WORDS.values()))

@@ -18,7 +18,8 @@ from remote_install.run_directory import RunDirectory, open_run
 from remote_install.run_yaml import JobSettings
 from remote_install.wanted import Wanted, from_settings, secrets
 from transfer.errors import UsageError
-from transfer.platforms import Platform, Platforms, find_hosts_file, load_platforms
+from transfer.hosts_file import find_hosts_file
+from transfer.platforms import Platform, Platforms, load_platforms
 from transfer.wording import nearest
 
 

@@ -1,0 +1,59 @@
+"""The Python API: the examples of its page, and what it raises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from .client import Client
+
+PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
+REFUSED = """
+import signal, threading
+from remote_install import Job, RunDirectory
+from transfer.errors import HostError, TimedOutHere, UsageError, WouldDoHarm
+
+run = RunDirectory("demo")
+def raises(kind, act):
+    try:
+        act()
+    except kind:
+        return True
+    raise AssertionError(kind)
+
+raises(UsageError, lambda: Job("; rm", "true", "hpc"))
+raises(UsageError, run.poll)
+raises(WouldDoHarm, lambda: run.submit(Job("early", "true", "hpc")))
+run.install("hpc")
+run.submit(Job("long", "sleep 600", "hpc"))
+raises(TimedOutHere, lambda: run.watch("long", timeout=0.1))
+found = []
+thread = threading.Thread(target=lambda: found.extend(run.kill("long")))
+thread.start()
+thread.join()
+assert found[0].state == "killed"
+"""
+
+
+def python(client: Client, program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program as a user of the API does."""
+    line = [sys.executable, "-c", program]
+    return subprocess.run(
+        line, cwd=client.folder, env=client.environment(), capture_output=True, text=True, timeout=100
+    )
+
+
+def test_the_examples_of_its_page_do_what_they_say(client: Client) -> None:
+    program = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
+    done = python(client, program)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"(submitted|running|succeeded) on \S+", lines[0])
+    assert "has no platform hpd Did you mean `hpc`?" in lines[-1]
+
+
+def test_errors_are_raised_and_nothing_is_printed(client: Client) -> None:
+    done = python(client, REFUSED)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
