@@ -176,3 +176,9 @@ def test_every_link_to_a_file_leads_to_one(name: str) -> None:
         assert (root / target).is_file(), target
     for target in re.findall(r"`((?:remote_install|transfer|tests|docs)/[^` *]+)`", (root / name).read_text()):
         assert (root / target).exists(), target
+
+
+def test_every_link_has_words() -> None:
+    """Sphinx would fill them in, but where the repository is looked at they would not be seen."""
+    for path in DOCS.glob("*.md"):
+        assert "[](" not in path.read_text(), path.name
