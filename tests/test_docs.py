@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remote_install.cli import arguments
+from remote_install.cli import arguments, signals
 from remote_install.jobhost import layout
 from remote_install.report import KEYS, STATES
 from remote_install.run_yaml import RUN_YAML, JobSettings
@@ -136,7 +136,9 @@ def exit_codes(error: type[errors.RemoteInstallError]) -> set[int]:
 
 def test_every_exit_code_is_explained_and_no_other() -> None:
     told = {int(cells[0]) for cells in rows(page("exit-codes.md")) if cells[0].isdigit()}
-    assert told == {0, 130, 141, 143, arguments.OURS} | exit_codes(errors.RemoteInstallError)
+    assert told == {0, 141, arguments.OURS} | {128 + number for number in signals.ENDING} | exit_codes(
+        errors.RemoteInstallError
+    )
 
 
 def test_every_file_of_a_job_directory_is_explained_and_no_other() -> None:
