@@ -10,7 +10,6 @@ version = release = __version__
 
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 nitpicky = True
 

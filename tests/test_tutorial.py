@@ -62,7 +62,7 @@ def reader(tmp_path: Path) -> dict[str, str]:
     program.chmod(0o755)
     root = str(PAGE.parents[1])
     added = {"HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": root}
-    without = ("REMOTE_INSTALL_HOSTS", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    without = ("REMOTE_INSTALL_HOSTS", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CI", "GITHUB_ACTIONS", "GITLAB_CI")
     return {**{name: value for name, value in os.environ.items() if name not in without}, **added}
 
 
