@@ -84,7 +84,8 @@ class RunDirectory:
         try:
             os.utime(self._token_file)
         except FileNotFoundError:
-            with contextlib.suppress(FileNotFoundError):  # the folder was removed by clean
+            # The folder was removed by clean; two threads that ask for it at once make it once.
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
                 write_through(self._token_file, token.encode("ascii"), durable=False)
         return token
 

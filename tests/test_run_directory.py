@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,17 @@ def test_a_pipe_in_the_place_of_a_file_of_ours_holds_nobody(run: RunDirectory, n
     os.mkfifo(os.path.join(run.path, ".remote-install", name))
     assert source.scan(run, ("rsync",), lambda _text: None).entries == {}
     assert (run.fetched(), run.installed()) == ((), ())
+
+
+def test_two_threads_that_ask_for_the_token_at_once_make_it_once(run: RunDirectory) -> None:
+    """As a look at jobs on two platforms does."""
+    at_once = threading.Barrier(2)
+
+    def ask(_number: int) -> str:
+        at_once.wait()
+        return run.token
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(200):
+            assert len(set(pool.map(ask, range(2)))) == 1
+            os.unlink(os.path.join(run.path, SEEN, run.token))

@@ -89,7 +89,7 @@ def test_a_folder_in_which_another_rsync_is_at_work_is_waited_for(tmp_path: Path
     site = Client(tmp_path, host)
     site.prepare("    access: rsync-only\n    rsync: {root: /home/alice/box}\n    run_root: /home/alice/box/runs\n")
     site.write("a", "x\n")
-    host.run(["sh", "-c", "flock box sh -c ': >held; sleep 2; : >free' >/dev/null 2>&1 &"], check=True)
+    host.run(["sh", "-c", "flock box sh -c ': >held; sleep 6; : >free' >/dev/null 2>&1 &"], check=True)
     host.run(["sh", "-c", "until [ -e held ]; do sleep 0.05; done"], check=True)
     done = site("install", "demo", "-p", "hpc")
     assert (done.code, host.run(["ls", "free"]).stdout) == (0, "free\n"), done.err
