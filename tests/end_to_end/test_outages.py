@@ -68,7 +68,7 @@ def test_the_link_is_down_while_the_job_ends(client: Client) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_driver_is_ended_and_started_again(client: Client, number: signal.Signals) -> None:
     client.write("job.sh", SCRIPT.replace("started", "started $(echo x >>starts)"), 0o755)
-    process = client.start("run", "demo", "-p", "hpc", "--", "./job.sh")
+    process = client.start("run", "demo", "-p", "hpc", "--on-cancel", "leave", "--", "./job.sh")
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(number)
