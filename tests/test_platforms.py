@@ -342,6 +342,7 @@ def test_several_mistakes_are_told_at_once(load: Load) -> None:
 
 def test_localhost_is_always_there_and_starts_from_the_defaults(load: Load) -> None:
     assert load("platforms: {hpc: }").has("localhost")
+    assert load("defaults: {filesystem: separate}").get("localhost").filesystem == "auto"
     found = load("defaults: {init_script: x}\nplatforms: {hpc: }").get("localhost")
     assert (found.local, found.hosts, found.init_script) == (True, ("localhost",), "x")
     assert load("platforms: {LocalHost: }").get("LocalHost").local

@@ -125,11 +125,13 @@ class Platforms:
     def get(self, name: str) -> Platform:
         """The platform of that name, or the one whose expression matches it. Raises ConfigError when there is none."""
         key = match(name, self.given)
+        # Said of all platforms, it is not meant of this machine, which has its own filesystem in any case.
+        defaults = self.defaults if name != LOCALHOST else {**self.defaults, "filesystem": "auto"}
         if key is not None:
             # Merged only now: a file of many platforms would be slow and large with all of them merged.
-            return _platform(name, key, _merge(self.defaults, self.given[key]), self.path)
+            return _platform(name, key, _merge(defaults, self.given[key]), self.path)
         if name == LOCALHOST:
-            return _platform(name, name, self.defaults, self.path)
+            return _platform(name, name, defaults, self.path)
         raise self._missing(name)
 
     def has(self, name: str) -> bool:
