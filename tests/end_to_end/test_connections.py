@@ -162,7 +162,7 @@ def test_a_site_that_admits_one_session_a_connection_needs_no_word_in_hosts_yaml
 
 def test_of_two_commands_one_waits_where_one_connection_is_allowed(client: Client) -> None:
     limit(client, multiplex=False, max_connections=1)
-    first = client.start("run", "demo", "-p", "hpc", "--", "sh", "-c", "echo begun; sleep 67")
+    first = client.start("run", "demo", "-p", "hpc", "--on-cancel", "leave", "--", "sh", "-c", "echo begun; sleep 67")
     assert first.stdout is not None
     assert first.stdout.readline() == b"begun\n"
     second = client.start("poll", "demo")
