@@ -24,6 +24,9 @@ def client(tmp_path: Path, job_host: JobHost) -> Iterator[Client]:
     user.prepare()
     yield user
     job_host.repair()
+    until = time.monotonic() + 5  # the master of a connection that has just died goes by itself
+    while user.leftovers() and time.monotonic() < until:
+        time.sleep(0.02)
     assert user.leftovers() == []
     user.wait_for_logouts()
     # An rsync whose disk was full or whose connection was lost ends by itself, within about 10 s (measured).

@@ -35,9 +35,13 @@ def pool(tmp_path: Path, make_hosts: MakeHosts) -> Iterator[Pool]:
     hosts.write_text(hosts.read_text().replace(f"hosts: [{first.name}]", f"hosts: [{first.name}, {second.name}]"))
     client.write("a", "x\n")
     yield client
+    client.hang_up()
     for host in (first, second):
         host.repair()
         host.run(["sh", "-c", "kill -9 -1; true"])
+    until = time.monotonic() + 5  # the master of a connection that has just died goes by itself
+    while client.leftovers() and time.monotonic() < until:
+        time.sleep(0.02)
     assert client.leftovers() == []
 
 
@@ -137,3 +141,18 @@ def test_the_first_dies_in_the_middle_of_a_step(pool: Pool, moment: str) -> None
     assert process.returncode == 0, err
     assert (pool.folder / "out").read_bytes() == b"begun\ndone\n"
     assert (pool.run_directory / "made").read_bytes() == data
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_first_dies_as_soon_as_it_is_at_work(pool: Pool, step: str) -> None:
+    assert pool("run", "demo", "-p", "hpc", "--", "sh", "-c", "echo out; echo made >made").code == 0
+    before = pool.host.calls()
+    process = pool.start(*STEPS[step])
+    while pool.host.calls() == before and process.poll() is None:
+        time.sleep(0.002)
+    pool.host.stop_sshd()
+    pool.host.kill_sessions()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    again = pool(*STEPS[step])
+    assert again.code == 0, again.err
