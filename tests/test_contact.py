@@ -28,9 +28,8 @@ ROOT = str(Path(__file__).parents[1])
 ROUNDS = 50
 HOLD = """
 import sys, time
-from remote_install.cli import _terminate
-import signal
-signal.signal(signal.SIGTERM, _terminate)
+from remote_install.cli import signals
+signals.listen()
 from remote_install import contact
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
