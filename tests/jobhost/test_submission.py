@@ -278,7 +278,14 @@ def test_a_full_disk_is_told_and_nothing_is_started(small_disk: Path) -> None:
 
 
 def test_the_job_gets_nothing_of_the_login_that_submitted_it(run: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "SSH_AUTH_SOCK"):
+    for name in (
+        "SSH_CLIENT",
+        "SSH_CONNECTION",
+        "SSH_ORIGINAL_COMMAND",
+        "SSH_TTY",
+        "SSH_AUTH_SOCK",
+        "SSH_ASKPASS_REQUIRE",
+    ):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("OF_THE_SITE", "kept")
     submit(run, T1, "env")

@@ -15,7 +15,15 @@ from .words import Job
 
 NAME = "background"
 LOGIND = "/etc/systemd/logind.conf"
-OF_THE_LOGIN = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "SSH_AUTH_SOCK")
+# The last is ours, in all that we start; a job of this machine must not see it.
+OF_THE_LOGIN = (
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_ORIGINAL_COMMAND",
+    "SSH_TTY",
+    "SSH_AUTH_SOCK",
+    "SSH_ASKPASS_REQUIRE",
+)
 
 
 class Background:
