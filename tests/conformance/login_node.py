@@ -43,6 +43,11 @@ class LoginNode:
         """The names of the recorded programs that were started, in their order."""
         return [line.split()[0].rpartition("/")[2] for line in self.host.read(f"{self.host.home}/started").splitlines()]
 
+    def calls(self) -> list[str]:
+        """What ssh was asked to do there, in a word: a verb of our program, or - for what comes on stdin."""
+        lines = [line.split() for line in self.host.read(f"{self.host.home}/started").splitlines()]
+        return [words[-1] for words in lines if "python3" in words]
+
     def reach(self, host: JobHost, alias: str) -> None:
         """Give her an ssh_config, a key and a known host."""
         block = host.ssh_config_block().replace(f"Host {host.name}", f"Host {alias}")

@@ -38,6 +38,7 @@ def test_where_it_is_found_out_one_ssh_is_started_and_no_more(slurm_here: Slurm)
     told = user.json("run", "demo", "-p", "hpc", "--", "sh", "-c", "pwd >made; exit 4")
     assert (told["jobs"][0]["exit_code"], told["jobs"][0]["host"]) == (4, "login")
     assert user.host.read(f"{user.host.home}/demo/made") == f"{user.host.home}/demo\n"
-    assert user.started() == ["ssh"] * 3  # it is missing, it is sent, the call again
+    assert user.calls() == ["install", "-", "install"]  # it is missing, it is sent, the call again
     assert user("run", "demo", "-p", "hpc", "--", "true").returncode == 0
-    assert user.started()[3:] == ["ssh"]
+    assert user.calls()[3:] == ["install"]
+    assert (set(user.started()), host.connections()) == ({"ssh"}, 1)
