@@ -102,6 +102,7 @@ def ordinary(tmp_path: Path, make_host: MakeHost) -> Iterator[Client]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.faults
 @pytest.mark.parametrize("count", [30, pytest.param(100, marks=pytest.mark.slow)])
 def test_many_submits_at_once_lose_no_job_to_the_limits_of_sshd(ordinary: Client, count: int) -> None:
     logins, began = Logins(ordinary), time.monotonic()

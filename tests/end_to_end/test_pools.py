@@ -12,6 +12,8 @@ from hosts import JobHost, MakeHosts
 
 from .client import Client
 
+pytestmark = pytest.mark.faults
+
 
 class Pool(Client):
     """A user of two login nodes; `host` is the first."""
