@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import shutil
 import signal
@@ -357,6 +358,20 @@ def test_a_process_that_is_killed_frees_its_place(job_host: JobHost) -> None:
         assert waiting.result().exit_code == 0
     holder.communicate()
     assert len(told) == 1
+
+
+def test_who_is_stopped_while_he_connects_keeps_nobody_else_from_it(
+    job_host: JobHost, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    monkeypatch.setattr(connections, "STOPPED", 0.3)
+    assert call(of(job_host)).exit_code == 0
+    (path,) = kept.sockets(runtime)
+    kept.end(runtime)
+    with open(path.rpartition("-")[0].rpartition("-")[0], "rb") as file:  # the lock of his place
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert call(of(job_host)).exit_code == 0
+        (other,) = kept.sockets(runtime)
+    assert "-1-" in other
 
 
 def test_an_interrupt_ends_the_wait_for_a_place(job_host: JobHost) -> None:

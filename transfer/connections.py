@@ -25,6 +25,7 @@ from transfer.platforms import Platform
 
 Tell = Callable[[str], None]
 OPENING = 60.0  # seconds without a word after which a host that is being connected to counts as hung
+STOPPED = 180.0  # seconds after which who is connecting counts as stopped: he may wait a minute for ssh.rate before
 ALONE = 600.0  # seconds for which it is remembered that connections to a host can't be shared
 BEHIND = "UNKNOWN port"  # how ssh's words end when a jump host has said why, and ControlPersist has dropped that
 
@@ -140,7 +141,9 @@ class _Queue:
         path = self._living(place)
         if path is not None:
             return path
-        with self._places.opening(place):
+        with self._places.opening(place, STOPPED) as ours:
+            if not ours:
+                raise _Taken
             path = self._living(place)
             if path is not None:
                 return path

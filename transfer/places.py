@@ -110,12 +110,16 @@ class Places:
         return all(self._lock(f"{place}.{number}", held) for number in range(CHANNELS) if number != own)
 
     @contextlib.contextmanager
-    def opening(self, place: int) -> Iterator[None]:
-        """Be the only one who opens the connection of this place, in a block."""
+    def opening(self, place: int, seconds: float) -> Iterator[bool]:
+        """Be the only one who opens the connection of this place, in a block. False: another has been at it for
+        `seconds`, and may have been stopped in the middle of it."""
+        until = time.monotonic() + seconds
         with contextlib.ExitStack() as held:
-            while not self._lock(str(place), held):
+            ours = self._lock(str(place), held)
+            while not ours and time.monotonic() < until:
                 self._wait(0.02)
-            yield
+                ours = self._lock(str(place), held)
+            yield ours
 
     def take_turn(self, rate: int, told: Callable[[float], None]) -> None:
         """Wait until fewer than `rate` connections were opened in the last minute; this one counts. told: is given the
