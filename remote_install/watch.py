@@ -141,7 +141,7 @@ class _Watch:
         if one is None:
             return
         if reply["reply"] == "output":
-            self._hear_output(one.job, reply)
+            self._hear_output(on, one.job, reply)
         elif reply["reply"] == "job":
             told = jobs.keep(self._run, one, report.from_reply(reply, on))
             self._missed.pop(one.job, None)
@@ -163,14 +163,14 @@ class _Watch:
             with self._lock:
                 self._viewer.report(told)
 
-    def _hear_output(self, job: str, reply: dict[str, Any]) -> None:
+    def _hear_output(self, on: Platform, job: str, reply: dict[str, Any]) -> None:
         stream, offset, text = reply.get("stream"), reply.get("offset"), reply.get("data")
         try:
             data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
         except ValueError:
             data = b""
         if stream not in self._viewer.streams or offset != self._offsets[job][stream] or not data:
-            host = self._platform.hosts[0]
+            host = on.hosts[0]
             raise HostUnsuitable(f"{host}: it sends output that was not asked for", "", host)
         self._offsets[job][stream] += len(data)
         with self._lock:

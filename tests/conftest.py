@@ -48,6 +48,7 @@ def _repair_job_host(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if host is not None:
         host.repair()
+        kept.end(os.environ["XDG_RUNTIME_DIR"])
 
 
 @pytest.fixture

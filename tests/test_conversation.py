@@ -153,15 +153,17 @@ def test_a_refusal_of_the_whole_call_is_raised() -> None:
 OUTPUT: dict[str, Any] = {"reply": "output", "job": "a", "stream": "out", "offset": 0, "data": "aGVsbG8="}
 
 
+PLATFORM = Platform("hpc", ("h",), "hpc")
+
+
 @pytest.fixture
 def watch(tmp_path: Path) -> tuple[_Watch, list[tuple[str, str, bytes]]]:
     run = open_run(str(tmp_path), "demo")
     heard: list[tuple[str, str, bytes]] = []
-    platform = Platform("hpc", ("h",), "hpc")
-    asked = [Asked("a", platform)]
+    asked = [Asked("a", PLATFORM)]
     return _Watch(
         run,
-        platform,
+        PLATFORM,
         asked,
         Talk(),
         threading.Lock(),
@@ -172,10 +174,10 @@ def watch(tmp_path: Path) -> tuple[_Watch, list[tuple[str, str, bytes]]]:
 
 def test_output_is_passed_on_from_where_it_was_asked_for(watch: Any) -> None:
     watching, heard = watch
-    watching._heard(OUTPUT)
-    watching._heard({**OUTPUT, "offset": 5, "data": "IQ=="})
-    watching._heard({**OUTPUT, "stream": "err", "data": "/w=="})
-    watching._heard({**OUTPUT, "job": "of somebody else"})
+    watching._heard(PLATFORM, OUTPUT)
+    watching._heard(PLATFORM, {**OUTPUT, "offset": 5, "data": "IQ=="})
+    watching._heard(PLATFORM, {**OUTPUT, "stream": "err", "data": "/w=="})
+    watching._heard(PLATFORM, {**OUTPUT, "job": "of somebody else"})
     assert heard == [("a", "out", b"hello"), ("a", "out", b"!"), ("a", "err", b"\xff")]
 
 
@@ -190,7 +192,7 @@ def test_output_is_passed_on_from_where_it_was_asked_for(watch: Any) -> None:
 def test_output_that_was_not_asked_for_is_an_error_of_the_host(watch: Any, name: str, value: object) -> None:
     watching, heard = watch
     with pytest.raises(HostUnsuitable) as caught:
-        watching._heard({**OUTPUT, name: value})
+        watching._heard(PLATFORM, {**OUTPUT, name: value})
     assert caught.value.host == "h"
     assert heard == []
 

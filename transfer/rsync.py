@@ -212,7 +212,7 @@ def changes(out: bytes) -> Changes:
     """
     found = re.findall(rb"^[<>]f\S* (\d+) ", out, re.MULTILINE)
     skipped = re.findall(rb'^skipping non-regular file "(.*)"$', out, re.MULTILINE)
-    deleted = len(re.findall(rb"^\*deleting .*[^/]$", out, re.MULTILINE))
+    deleted = len(re.findall(rb"^\*deleting .*[^/\n]$", out, re.MULTILINE))
     words = tuple(name.decode("utf-8", "replace") for name in skipped)
     return Changes(len(found), sum(map(int, found)), words, deleted)
 

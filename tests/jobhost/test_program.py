@@ -134,7 +134,7 @@ def test_hello_submit_poll_and_watch_do_their_work(host: Host, python: str) -> N
     os.makedirs(host.home / "runs/new/run")
     (hello,) = host.ask(python, "hello", run_root="runs", run="new/run")
     assert hello["protocol"] == wire.PROTOCOL
-    assert hello["verbs"] == ["clean", "hello", "install", "kill", "poll", "resolve", "submit", "watch"]
+    assert hello["verbs"] == ["check", "clean", "hello", "install", "kill", "poll", "resolve", "submit", "watch"]
     assert hello["run_dir"] == str(host.home / "runs/new/run")
     assert hello["exists"] is True
     assert os.path.isdir(hello["run_dir"])
