@@ -8,20 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable
 
-from remote_install import contact, elsewhere, fetch, install, jobs, record
+from remote_install import contact, fetch, install, jobs, record
 from remote_install.asked import Asked, take
 from remote_install.install import Installed
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.report import Report
 from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import open_run
-from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets
 from remote_install.watch import Viewer, watch
 from transfer.errors import RemoteInstallError, TimedOutHere, UsageError
 from transfer.hosts_file import find_hosts_file
-from transfer.platforms import Platform, load_platforms
+from transfer.platforms import load_platforms
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,7 @@ class RunDirectory:
         talk = Talk()
         contact.refuse_if_driven(self._run, self._platforms.of_host, talk)
         named = [one for name in platforms for one in self._platforms.candidates(name)]
-        elsewhere.check_alike(named)
-        self._run.remember_installed(tuple(one.name for one in named))
-        done = side_by_side(lambda one: install.install(self._run, one, talk, adopt), install.one_each(named))
+        done = install.install_each(self._run, named, talk, adopt)
         _raise_worst([one.error for one in done])
         return done
 
@@ -149,10 +146,8 @@ class RunDirectory:
         unknown = [name for name in names if name not in tokens]
         if unknown or not tokens:
             raise UsageError(f"nothing is known here of job {unknown[0]}" if unknown else "no job is known here")
-        return [Asked(name, self._of(tokens[name].platform), tokens[name]) for name in names or sorted(tokens)]
-
-    def _of(self, platform: str) -> Platform:
-        return self._platforms.get(platform)
+        known = [tokens[name] for name in names or sorted(tokens)]
+        return [Asked(token.job, self._platforms.get(token.platform), token) for token in known]
 
     def _told(self, asked: list[Asked], reports: list[Report]) -> list[Report]:
         """The reports, which count as shown now. Raises the worst of their errors."""

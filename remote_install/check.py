@@ -13,6 +13,8 @@ from typing import Any
 from remote_install import findings, inquiry, place, program, rsync_only
 from remote_install.findings import Checked, Rows, Told
 from remote_install.inquiry import Answers
+from remote_install.jobhost.files import has_marks
+from remote_install.jobhost.wire import to_bytes
 from remote_install.own_runner import runner_fields
 from remote_install.talk import Talk
 from remote_install.wanted import secrets
@@ -151,17 +153,13 @@ def _judge(rows: Rows, answers: Answers) -> None:
         rows.judge("python", lambda: (findings.word(python, "version"), ""))
         sent = ", sent now" if answers.sent else ""
         rows.judge("program", lambda: (findings.word(python, "program") + sent, ""))
-        same = _is_same(python)
-        rows.judge("filesystem", lambda: findings.filesystem(platform, findings.word(python, "program"), same))
+        rows.judge("filesystem", lambda: _filesystem(platform, python))
 
 
-def _is_same(python: findings.Fact) -> bool:
-    """Is our program there the very file of that path here? A copy has another inode, or was made later."""
-    try:
-        found = os.stat(findings.word(python, "program"))
-    except (OSError, ValueError):
-        return False
-    return python.get("marks") == [found.st_ino, found.st_ctime_ns]
+def _filesystem(platform: Platform, python: findings.Fact) -> Told:
+    """Is our program there the very file of that path here?"""
+    path = findings.word(python, "program")
+    return findings.filesystem(platform, path, has_marks(to_bytes(path), python.get("marks")))
 
 
 def _explain(rows: Rows, error: RemoteInstallError, answers: Answers, talk: Talk) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from remote_install.jobhost import wire
+from remote_install.side_by_side import meanwhile
 from transfer import execute, ssh
 from transfer.command import Outcome, last_words
 from transfer.errors import (
@@ -89,19 +90,13 @@ class Conversation:
     @contextlib.contextmanager
     def kept_alive(self) -> Iterator[None]:
         """Say every few seconds that we are here, in a block that does something else."""
-        over = threading.Event()
 
-        def beat() -> None:
+        def beat(over: threading.Event) -> None:
             while not over.wait(ALIVE):
                 self._running.feed(b"\n")
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(beat):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     def _hear(self) -> Iterator[Json]:
         marked = noise = False

@@ -17,6 +17,7 @@ from remote_install.plan import Plan
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.run_directory import RunDirectory
+from remote_install.side_by_side import side_by_side
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
@@ -91,6 +92,16 @@ def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> 
     if is_in_place(run, platform, talk):
         return _Done(Changes(0, 0), 0, run.path)
     return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
+
+
+def install_each(run: RunDirectory, platforms: list[Platform], talk: Talk, adopt: bool = False) -> list[Installed]:
+    """`install` to each target of `platforms` once, side by side; it is remembered that it was asked for.
+
+    Raises ConfigError when platforms of one target differ in what is installed there.
+    """
+    elsewhere.check_alike(platforms)
+    run.remember_installed(tuple(platform.name for platform in platforms))
+    return side_by_side(lambda platform: install(run, platform, talk, adopt), one_each(platforms))
 
 
 def is_in_place(run: RunDirectory, platform: Platform, talk: Talk) -> bool:

@@ -14,7 +14,7 @@ from remote_install.jobhost import layout, status
 from remote_install.jobhost.killing import NOT_STARTED
 from remote_install.jobhost.layout import JobDirectory
 from remote_install.talk import Talk
-from transfer import rsync
+from transfer import abandoned, rsync
 from transfer.errors import TransferError, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.sync import transfer
@@ -96,7 +96,7 @@ def _kill(platform: Platform, fields: Json, heard: Callable[[Json], None], talk:
         open_ones = [one for one in last if one["reply"] == "job" and one.get("state") not in status.ENDED]
         if not open_ones or time.monotonic() > until:
             break
-        time.sleep(max(platform.polling.first, LONGEST_WAIT))
+        abandoned.pause(max(platform.polling.first, LONGEST_WAIT))
         pull(platform, fields, talk)
     errors = {str(one.get("job")): one for one in told if one["reply"] == "error"}
     for one in last:
@@ -131,7 +131,7 @@ def _watch(
         fields = request()
         if left <= 0 or not fields["jobs"]:
             return
-        time.sleep(min(wait, left))
+        abandoned.pause(min(wait, left))
         wait = min(wait * 1.5, platform.polling.max)
 
 

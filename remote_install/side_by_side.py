@@ -1,9 +1,10 @@
-"""Several calls at once, each for another platform; an interrupt ends what they wait for."""
+"""Work in other threads: several calls at once, each for another platform, which an interrupt ends; and a beat."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Callable, TypeVar
 
@@ -31,10 +32,11 @@ def side_by_side(call: Callable[[T], R], values: Iterable[T], done: Callable[[R]
         for result in results:
             done(result)
         return results
-    is_abandoned = abandoned.event() or threading.Event()
+    outer = abandoned.event()
+    event, mine = outer or threading.Event(), outer is None
 
     def one(value: T) -> R:
-        with abandoned.by(is_abandoned):
+        with abandoned.by(event):
             return call(value)
 
     with ThreadPoolExecutor(min(len(todo), AT_ONCE)) as pool:
@@ -44,20 +46,30 @@ def side_by_side(call: Callable[[T], R], values: Iterable[T], done: Callable[[R]
             for future in futures if done is _nothing else as_completed(futures):
                 done(future.result())
             return [future.result() for future in futures]
-        except (KeyboardInterrupt, abandoned.Abandoned):
-            is_abandoned.set()
-            _end(futures)
-            raise
-        except BaseException:
+        except BaseException as error:
             for future in futures:
                 future.cancel()
-            execute.end_all()
+            # What others do beside this goes on when it fails, unless nobody waits for them either.
+            if mine or isinstance(error, (KeyboardInterrupt, abandoned.Abandoned)):
+                event.set()
+                _end(futures, event)
             raise
 
 
-def _end(futures: list[Future[R]]) -> None:
+def _end(futures: list[Future[R]], event: threading.Event) -> None:
     """End what they wait for, also what one of them starts at this moment."""
-    for future in futures:
-        future.cancel()
     while wait([future for future in futures if not future.cancelled()], STEP).not_done:
-        execute.end_all()
+        execute.end_all(event)
+
+
+@contextlib.contextmanager
+def meanwhile(beat: Callable[[threading.Event], object]) -> Iterator[None]:
+    """In this block `beat` runs in a thread of its own; the event that it is given is set at the end."""
+    over = threading.Event()
+    thread = threading.Thread(target=beat, args=(over,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -21,9 +21,9 @@ import kept
 import pytest
 from hosts import JobHost, MakeHost
 
-from transfer import connections, execute, mux, places, ssh
+from transfer import abandoned, connections, execute, mux, places, ssh
 from transfer.command import Command, Outcome
-from transfer.errors import HostError, HostUnreachable, LoginRefused
+from transfer.errors import HostUnreachable, LoginRefused
 from transfer.platforms import Platform, Ssh
 
 
@@ -376,14 +376,19 @@ def test_who_is_stopped_while_he_connects_keeps_nobody_else_from_it(
 
 def test_an_interrupt_ends_the_wait_for_a_place(job_host: JobHost) -> None:
     platform = of(job_host, multiplex=False, max_connections=1)
-    told: list[str] = []
+    told, nobody_waits = list[str](), threading.Event()
+
+    def wait() -> object:
+        with abandoned.by(nobody_waits):
+            return call(platform, told=told)
+
     with ThreadPoolExecutor(1) as pool, connections.connected(platform, job_host.name, lambda _: None):
-        waiting = pool.submit(call, platform, told=told)
+        waiting = pool.submit(wait)
         until = time.monotonic() + 10
         while not told and time.monotonic() < until:
             time.sleep(0.02)
-        execute.end_all()
-        with pytest.raises(HostError, match="was ended"):
+        nobody_waits.set()
+        with pytest.raises(abandoned.Abandoned):
             waiting.result(timeout=5)
 
 
@@ -439,7 +444,7 @@ def test_a_path_of_a_socket_is_never_too_long() -> None:
     folder = f"/tmp/{'x' * (places.LONGEST_PATH - places.NAME - 5)}"
     os.mkdir(folder, 0o700)
     try:
-        place = places.Places(folder, "01234567", lambda _: None)
+        place = places.Places(folder, "01234567")
         path = place.new_socket(999, "0123456789")
         assert len(path) == places.LONGEST_PATH
         with socket.socket(socket.AF_UNIX) as listener:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer import execute
+from transfer import abandoned, execute
 from transfer.command import ERR_KEPT, Command, Outcome
 from transfer.errors import ConfigError, NoAnswer, TransferError
 
@@ -302,18 +302,26 @@ def test_an_interrupt_just_after_the_start_ends_what_was_started(tmp_path: Path)
     assert [session for session in sessions if not is_quiet(session, 0.3)] == []
 
 
-def test_end_all_ends_what_other_threads_wait_for() -> None:
+def test_end_all_ends_what_other_threads_wait_for_that_belong_together() -> None:
     outcomes: list[Outcome] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(execute.run(shell("exec sleep 60")))) for _ in range(4)]
+    ours, others = threading.Event(), threading.Event()
+
+    def work(event: threading.Event, seconds: float) -> None:
+        with abandoned.by(event):
+            outcomes.append(execute.run(shell(f"exec sleep {seconds}")))
+
+    threads = [threading.Thread(target=work, args=(ours, 60)) for _ in range(4)]
+    beside = threading.Thread(target=work, args=(others, 1))
+    beside.start()
     for thread in threads:
         thread.start()
     until = time.monotonic() + 5
     while any(thread.is_alive() for thread in threads) and time.monotonic() < until:
-        execute.end_all()
+        execute.end_all(ours)
         time.sleep(0.05)
-    for thread in threads:
+    for thread in (*threads, beside):
         thread.join(5)
-    assert [outcome.exit_code for outcome in outcomes] == [-15] * 4
+    assert [outcome.exit_code for outcome in outcomes] == [-15] * 4 + [0]
 
 
 def test_no_file_stays_open() -> None:

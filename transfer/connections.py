@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator
 from typing import Callable, NoReturn
 
-from transfer import execute, mux, places, ssh
+from transfer import abandoned, execute, mux, places, ssh
 from transfer.command import ERR_KEPT, Command
-from transfer.errors import ConfigError, HostError, NoAnswer
+from transfer.errors import ConfigError, NoAnswer
 from transfer.places import Places
 from transfer.platforms import Platform
 
@@ -88,9 +88,9 @@ class _Queue:
 
     def __init__(self, platform: Platform, host: str, key: str, folder: str, tell: Tell) -> None:
         self._platform, self._ssh, self._host, self._key, self._tell = platform, platform.ssh, host, key, tell
-        self._ended, self._told = execute.ended(), False
+        self._told = False
         name = _hash(8, self._ssh.command, host, self._ssh.port, self._ssh.jump)
-        self._places = Places(folder, name, self._wait)
+        self._places = Places(folder, name)
         self._alone, self._failed = (os.path.join(folder, f"{key}.{word}") for word in ("alone", "failed"))
 
     def admitted(self, held: contextlib.ExitStack) -> Platform:
@@ -105,7 +105,7 @@ class _Queue:
             self._say(
                 f"{self._ssh.max_connections} connections are in use (ssh.max_connections); waiting for one of them"
             )
-            self._wait(random.uniform(0.05, pause))
+            abandoned.pause(random.uniform(0.05, pause))
             pause = min(1.5 * pause, 1.0)
 
     def _in_order(self) -> list[int]:
@@ -229,11 +229,6 @@ class _Queue:
         if not self._told:
             self._tell(f"{self._host}: {text}")
         self._told = True
-
-    def _wait(self, seconds: float) -> None:
-        if execute.ended() != self._ended:
-            raise HostError(f"{self._host}: the wait for a connection was ended", "", self._host)
-        time.sleep(seconds)
 
 
 def _newer(path: str, since: float) -> bool:

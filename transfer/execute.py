@@ -20,6 +20,7 @@ from typing import IO, Any, Callable
 
 import sh
 
+from transfer import abandoned
 from transfer.command import ERR_KEPT, Command, Outcome
 from transfer.errors import ConfigError, NoAnswer, TransferError
 
@@ -167,10 +168,9 @@ class Running:
             os.killpg(self._process.pid, number)
 
 
-# What runs now, so that an interrupt, which only the main thread sees, ends what the others wait for.
-_LIVE: set[Running] = set()
+# What runs now, and what abandons it: an interrupt, which only the main thread sees, ends what the others wait for.
+_LIVE: dict[Running, threading.Event | None] = {}
 _LOCK = threading.Lock()
-_ENDED = 0
 
 
 @contextlib.contextmanager
@@ -184,12 +184,12 @@ def stream(command: Command, idle: float | None = None) -> Iterator[Running]:
         with _interrupts_held():
             running = Running(command, idle)
             with _LOCK:
-                _LIVE.add(running)
+                _LIVE[running] = abandoned.event()
         yield running
     finally:
         if running is not None:
             with _LOCK:
-                _LIVE.discard(running)
+                _LIVE.pop(running, None)
             running.close()
 
 
@@ -213,19 +213,12 @@ def _interrupts_held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def end_all() -> None:
-    """End all that other threads have started and still wait for: what an interrupt of this process does."""
-    global _ENDED
+def end_all(event: threading.Event) -> None:
+    """End all that was started, and is still waited for, by work that `event` abandons."""
     with _LOCK:
-        _ENDED += 1
-        live = list(_LIVE)
+        live = [running for running, its in _LIVE.items() if its is event]
     for running in live:
         running.signal(signal.SIGTERM)
-
-
-def ended() -> int:
-    """How often all was ended: who waits for something else than a program looks whether that has changed."""
-    return _ENDED
 
 
 def run(command: Command, idle: float | None = None, limit: int = 256 * 1024 * 1024) -> Outcome:

@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Callable
 
+from transfer import abandoned
+
 # Half of sshd's default MaxSessions: an install needs a second session, for rsync, while the first one goes on.
 CHANNELS = 5
 # Bytes. A socket's path may have 104 (macOS; Linux 108) with its end; ssh adds 17 to it for a moment.
@@ -83,10 +85,9 @@ def holds_sockets(path: str) -> bool:
 class Places:
     """The places of one host."""
 
-    def __init__(self, path: str, host: str, wait: Callable[[float], None]) -> None:
-        """host: what its files are called by. wait: called with seconds to wait until the next look."""
-        self.folder = path
-        self._host, self._wait = host, wait
+    def __init__(self, path: str, host: str) -> None:
+        """host: what its files are called by."""
+        self.folder, self._host = path, host
 
     def sockets(self) -> dict[int, dict[str, str]]:
         """Place -> path of a socket -> its key, of those that lie there now."""
@@ -117,7 +118,7 @@ class Places:
         with contextlib.ExitStack() as held:
             ours = self._lock(str(place), held)
             while not ours and time.monotonic() < until:
-                self._wait(0.02)
+                abandoned.pause(0.02)
                 ours = self._lock(str(place), held)
             yield ours
 
@@ -129,7 +130,7 @@ class Places:
             if left <= 0:
                 return
             told(left)
-            self._wait(min(left, 1.0))
+            abandoned.pause(min(left, 1.0))
 
     def _try_turn(self, rate: int) -> float:
         path = self._path(f"{self._host}.rate")

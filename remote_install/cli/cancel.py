@@ -12,7 +12,6 @@ from remote_install.cli.context import Context
 from remote_install.cli.output import line_of
 from remote_install.cli.results import Results
 from remote_install.cli.signals import Interrupted, held
-from transfer.errors import RemoteInstallError
 
 # GitHub interrupts, terminates 7.5 s later, and kills 2.5 s after that: jobs must have ended by then.
 GRACE = 5.0  # seconds from TERM to KILL
@@ -37,13 +36,9 @@ class Stake:
     @contextlib.contextmanager
     def submitting(self) -> Iterator[None]:
         """An interrupt in this block waits for the answer, because only what is known to be submitted can be ended."""
-        with held("interrupted; waiting for the answer, to end what was submitted") if self.kills else _at_once():
+        waits = held("interrupted; waiting for the answer, to end what was submitted")
+        with waits if self.kills else contextlib.nullcontext():
             yield
-
-
-@contextlib.contextmanager
-def _at_once() -> Iterator[None]:
-    yield
 
 
 @contextlib.contextmanager
@@ -76,7 +71,8 @@ def _end(stake: Stake, alive: list[Asked]) -> None:
     with contextlib.suppress(OSError):
         for one in reports:
             context.out.tell_end(one) if one.ended else context.out.tell(line_of(one))
-            _tell_error(context, one.error)
+            if one.error:
+                context.out.error(one.error)
     left = [one.job for one in reports if not one.ended]
     if left:
         context.on_interrupt = f"these may be alive: {', '.join(left)}. To end them: {context.again('kill', *left)}"
@@ -88,8 +84,3 @@ def _end(stake: Stake, alive: list[Asked]) -> None:
 def _say(stake: Stake, text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be what has gone; the jobs are ended all the same
         stake.context.out.tell(text)
-
-
-def _tell_error(context: Context, error: RemoteInstallError | None) -> None:
-    if error is not None:
-        context.out.error(error)

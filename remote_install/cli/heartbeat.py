@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Callable
 
+from remote_install.side_by_side import meanwhile
+
 EVERY = 60.0  # seconds
 
 
@@ -16,18 +18,12 @@ def heartbeat(
     say: Callable[[str], None], what: Callable[[], str], said: Callable[[], float], every: float = EVERY
 ) -> Iterator[None]:
     """In this block `what` is said when nothing was for `every` seconds. said: when it was last (monotonic clock)."""
-    over = threading.Event()
     began = time.monotonic()
 
-    def beat() -> None:
+    def beat(over: threading.Event) -> None:
         while not over.wait(max(0.0, said() + every - time.monotonic())):
             if time.monotonic() - said() >= every:
                 say(f"{what()} after {time.monotonic() - began:.0f} s")
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
+    with meanwhile(beat):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from remote_install.cli.output import line_of
 from remote_install.report import Report
+from remote_install.run_directory import replace
 
 # XML 1.0 has no way to write these, not even escaped; lone surrogates are what Python makes of bytes that are no text.
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -53,15 +54,7 @@ def write(path: str, data: bytes) -> None:
         with open(path, "wb") as file:
             file.write(data)
         return
-    new = f"{path}.{os.getpid()}.new"
-    try:
-        with open(new, "wb") as file:
-            file.write(data)
-        os.replace(new, path)
-    except BaseException:
-        if os.path.lexists(new):
-            os.unlink(new)
-        raise
+    replace(path, data, durable=False)
 
 
 def _kind(told: Report) -> str:

@@ -6,14 +6,13 @@ import time
 from dataclasses import replace
 from typing import Callable
 
-from remote_install import copy, elsewhere, jobs, place, record, report
+from remote_install import copy, jobs, place, record, report
 from remote_install.asked import Asked, platforms_of, take
 from remote_install.cli.context import Context
 from remote_install.cli.output import count, worst
 from remote_install.fetch import checked, fetch
-from remote_install.install import Installed, held_twice, install, one_each
+from remote_install.install import Installed, held_twice, install_each
 from remote_install.report import Report
-from remote_install.side_by_side import side_by_side
 from remote_install.wanted import Wanted
 from transfer.errors import HostError, RemoteInstallError, UsageError
 from transfer.platforms import Platform
@@ -44,12 +43,8 @@ def install_command(context: Context) -> int:
 def install_all(context: Context, platforms: list[Platform]) -> list[Installed]:
     """Install to each target once, side by side, and say how it went."""
     run, talk = context.run, context.out.talk
-    elsewhere.check_alike(platforms)
-    run.remember_installed(tuple(platform.name for platform in platforms))
     began = time.monotonic()
-    installed = side_by_side(
-        lambda platform: install(run, platform, talk, context.arguments.adopt), one_each(platforms)
-    )
+    installed = install_each(run, platforms, talk, context.arguments.adopt)
     for one in installed:
         if not one.error and one.mode in place.IN_PLACE:
             talk.tell(f"{one.platform.name}: nothing to install, jobs run in {visible(str(one.run_dir))} ({one.mode})")

@@ -10,9 +10,8 @@ LONGEST = 64 * 1024  # bytes of a line that is held back until its end comes
 class Prefixed:
     """Takes what jobs write in pieces; gives lines to `show` as job, stream and data."""
 
-    """named: is the name put there?"""
-
     def __init__(self, show: Callable[[str, str, bytes], None], named: bool = True) -> None:
+        """named: is the job's name put there?"""
         self._show, self._named = show, named
         self._rest: dict[tuple[str, str], bytes] = {}
 

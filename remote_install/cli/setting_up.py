@@ -9,6 +9,7 @@ import sys
 
 from remote_install.cli.context import Context
 from remote_install.cli.output import count
+from remote_install.run_directory import create
 from transfer.errors import WouldDoHarm
 from transfer.hosts_file import user_hosts_file
 from transfer.ssh_config import host_names
@@ -61,11 +62,8 @@ def _key(name: str) -> str:
 
 def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:  # just now
-        raise _is_there(path) from None
+    if not create(path, text.encode()):  # somebody else made it just now
+        raise _is_there(path)
 
 
 def _is_there(path: str) -> WouldDoHarm:

@@ -9,15 +9,13 @@ import sys
 import time
 from typing import Callable, Dict
 
-from . import layout
+from . import files, layout
 from .runners import commands
 from .runners.choice import Runners
 from .wire import SILENCE, Client, Json, Refusal, number, strings, text, to_text
 
 SECONDS = 10  # that a command may take, where the request does not say it
-PROBE = (
-    64 * 1024
-)  # bytes that are written to see that they can be: a quota, unlike a full disk, is seen by nothing else
+PROBE = 64 * 1024  # bytes written to see that they can be: a quota, unlike a full disk, is seen by nothing else
 # What open(2) says where the kernel, or the file system, has no files without a name.
 NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,13 +40,9 @@ def tell(request: Json, client: Client) -> None:
 
 
 def _program() -> Json:
-    """Where this program lies, and what no copy of it has: a copy has another inode, or was made later."""
+    """Where this program lies, and what no copy of it has."""
     path = os.path.abspath(os.fsencode(sys.argv[0]))
-    try:
-        found = os.stat(path)
-    except OSError:
-        return {"program": to_text(path), "marks": []}
-    return {"program": to_text(path), "marks": [found.st_ino, found.st_ctime_ns]}
+    return {"program": to_text(path), "marks": files.marks(path)}
 
 
 def _root(request: Json) -> Json:

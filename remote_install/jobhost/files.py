@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import time
-from typing import IO
+from typing import IO, List
 
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 NOT_REGULAR = (errno.ELOOP, errno.ENXIO, errno.ENOTDIR)
@@ -65,6 +65,22 @@ def read_regular(path: bytes, limit: int) -> bytes:
         return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
+
+
+def marks(path: bytes) -> List[int]:
+    """What tells a file from every copy of it, on each host that sees it: the inode, and when it was last changed, in
+    nanoseconds, which nobody can set. Empty where it can't be seen: that is no mark, and equal to none."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return []
+    return [found.st_ino, found.st_ctime_ns]
+
+
+def has_marks(path: bytes, asked: object) -> bool:
+    """Is it the very file whose marks are `asked`, and no copy?"""
+    found = marks(path)
+    return bool(found) and asked == found
 
 
 def now_ns() -> int:

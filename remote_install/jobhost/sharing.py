@@ -3,7 +3,7 @@
 import os
 from typing import List, Optional, Tuple
 
-from . import layout
+from . import files, layout
 from .files import read_regular
 from .runners import commands, slurm
 from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
@@ -60,7 +60,9 @@ def find(request: Json, client: Client) -> Tuple[bytes, bool]:
 def _seen(seen: Json, at_root: bytes) -> Optional[bytes]:
     token = text(seen, "token", "[0-9a-f]{32}").encode() if "token" in seen else None
     for path in [*map(to_bytes, strings(seen, "paths")), at_root]:
-        if os.path.isabs(path) and (_has_marks(path, seen.get("file")) if token is None else _holds(path, token)):
+        if os.path.isabs(path) and (
+            files.has_marks(os.path.join(path, UUID), seen.get("file")) if token is None else _holds(path, token)
+        ):
             return path
     return None
 
@@ -73,16 +75,6 @@ def _holds(path: bytes, token: bytes) -> bool:
         return False
 
 
-def _has_marks(path: bytes, asked: object) -> bool:
-    found = marks(path)
-    return bool(found) and asked == found
-
-
 def marks(run_dir: bytes) -> List[int]:
-    """What tells the file of its uuid from a copy, on every host that sees it: the inode, and when it was last changed,
-    in nanoseconds, which nobody can set. Empty where there is none."""
-    try:
-        found = os.lstat(os.path.join(run_dir, UUID))
-    except OSError:
-        return []
-    return [found.st_ino, found.st_ctime_ns]
+    """What tells the run directory at this path from a copy: the marks of the file of its uuid."""
+    return files.marks(os.path.join(run_dir, UUID))

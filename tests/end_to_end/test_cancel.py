@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from remote_install.cli import signals
+
 from .client import Client
 
 LIVES = ("sh", "-c", "echo begun; exec sleep 61")
@@ -107,7 +109,7 @@ def test_a_second_signal_leaves_at_once(client: Client) -> None:
     process = begun(client, "-p", "hpc", "--", *DEAF)
     process.send_signal(signal.SIGINT)
     read_until(process, b"ending job")
-    time.sleep(0.5)  # sooner it would count as the same one
+    time.sleep(1.5 * signals.SAME)  # sooner it would count as the same one
     began = time.monotonic()
     _, err = ended(process, signal.SIGTERM)
     assert time.monotonic() - began < 3

@@ -48,5 +48,6 @@ def test_a_dead_platform_keeps_no_job_of_another_from_running(group: Client) -> 
     done = group("submit", "demo", "--json")
     assert done.code == 4
     told = {job["job"]: (job["state"], job["error"] and job["error"]["code"]) for job in done.json["jobs"]}
-    assert told == {"a": ("unknown", 4), "b": ("submitted", None)} or told["b"][0] in ("running", "succeeded")
     assert told["a"] == ("unknown", 4)
+    assert told["b"][0] in ("submitted", "running", "succeeded")
+    assert told["b"][1] is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +33,15 @@ Act = Callable[[Client, "subprocess.Popen[bytes]"], object]
 @dataclass(frozen=True)
 class Fault:
     """make: the fault. heal: undoes what the host's own repair does not. before: is it there when the step begins, or
-    does it come while the host is at work? codes: with which the step may end under it. options: of ssh. steps: those
-    that it can hit; () for all. spoils: may it end a job that runs, or keep it from its work?"""
+    does it come while the host is at work? codes: with which the step may end under it. options: of ssh. rsync: its own
+    options. steps: those that it can hit; () for all. spoils: may it end a job that runs, or keep it from its work?"""
 
     make: Act
     heal: Callable[[Client], object] = lambda _client: None
     before: bool = False
     codes: tuple[int, ...] = (4,)
     options: Mapping[str, str] = field(default_factory=dict)
+    rsync: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     spoils: bool = False
 
@@ -58,15 +61,23 @@ def run_out_of_inodes(client: Client, _process: object) -> None:
 
 
 def kill_rsync_here(_client: Client, process: subprocess.Popen[bytes]) -> None:
-    for pid in descendants(process.pid):
-        if name_of(pid) == "rsync":
+    for pid in found(lambda: [one for one in descendants(process.pid) if name_of(one) == "rsync"]):
+        with contextlib.suppress(ProcessLookupError):  # one of rsync's two processes ends with the other
             os.kill(pid, signal.SIGKILL)
 
 
 def kill_rsync_there(client: Client, _process: object) -> None:
-    pids = [str(one.pid) for one in client.host.processes() if one.args.startswith("rsync ")]
-    if pids:
-        client.host.as_root("kill -KILL $1 2>/dev/null || true", argument=" ".join(pids))
+    pids = found(lambda: [one.pid for one in client.host.processes() if one.args.startswith("rsync --server")])
+    client.host.as_root("kill -KILL $1 2>/dev/null || true", argument=" ".join(map(str, pids)))
+
+
+def found(look: Callable[[], list[int]]) -> list[int]:
+    """What `look` finds, as soon as it finds something."""
+    until = time.monotonic() + 30
+    while not (pids := look()):
+        assert time.monotonic() < until, "no rsync was ever there"
+        time.sleep(0.005)
+    return pids
 
 
 def descendants(pid: int) -> list[int]:
@@ -90,6 +101,7 @@ def name_of(pid: int) -> str:
 SLOW = {"ProxyCommand": f"{sys.executable} {Path(__file__).with_name('slow_link.py')} %h %p 0.1"}
 DISK = (0, 5, 7)
 RSYNC = ("install", "fetch")
+IN_THE_MIDDLE = ("--bwlimit=200",)  # kilobytes a second: its files take a second
 AT_REST = ("install", "submit", "fetch", "clean")  # a disk with files that are written to can't be made read-only
 
 FAULTS = {
@@ -105,6 +117,6 @@ FAULTS = {
     "read-only": Fault(remount("ro"), remount("rw"), before=True, codes=DISK, steps=AT_REST),
     "no inodes": Fault(run_out_of_inodes, remount("nr_inodes=0"), before=True, codes=(*DISK, 1), spoils=True),
     "client killed": Fault(lambda _, process: process.kill(), codes=(0, -signal.SIGKILL)),
-    "rsync killed here": Fault(kill_rsync_here, codes=(0, 5), steps=RSYNC),
-    "rsync killed there": Fault(kill_rsync_there, codes=(0, 5), steps=RSYNC),
+    "rsync killed here": Fault(kill_rsync_here, codes=(0, 5), rsync=IN_THE_MIDDLE, steps=RSYNC),
+    "rsync killed there": Fault(kill_rsync_there, codes=(0, 5), rsync=IN_THE_MIDDLE, steps=RSYNC),
 }

@@ -39,13 +39,14 @@ STEPS: dict[str, tuple[str, ...]] = {
 def user(tmp_path: Path, job_host: JobHost, request: pytest.FixtureRequest) -> Iterator[Client]:
     client = Client(tmp_path, job_host)
     client.prepare()
-    options = {**ALIVE, **FAULTS[request.node.callspec.params["fault"]].options}
+    fault = FAULTS[request.node.callspec.params["fault"]]
+    options = {**ALIVE, **fault.options}
     ssh = {"command": f"ssh -F {job_host.ssh_config}", "connect_timeout": 3, "options": options}
-    platform = {"hosts": [job_host.name], "ssh": ssh, **MORE}
+    platform = {"hosts": [job_host.name], "ssh": ssh, "rsync": {"options": list(fault.rsync)}, **MORE}
     (client.folder / "hosts.yaml").write_text(json.dumps({"platforms": {"hpc": platform}}))
     client.write("data", os.urandom(200_000))
     yield client
-    FAULTS[request.node.callspec.params["fault"]].heal(client)
+    fault.heal(client)
     job_host.repair()
     job_host.run(["sh", "-c", "kill -9 -1; true"])
     job_host.run(["sh", "-c", "find . -mindepth 1 -maxdepth 1 ! -name '.*' -exec rm -rf {} +"], check=True)
