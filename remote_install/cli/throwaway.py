@@ -86,6 +86,7 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
+KexAlgorithms curve25519-sha256
 StrictModes no
 ForceCommand HOME={host.home}; export HOME; cd && exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 """
