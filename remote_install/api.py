@@ -114,11 +114,7 @@ class RunDirectory:
         streams = ("out", "err") if on_output else ()
         viewer = Viewer(report=on_change or _nothing, output=on_output or _nothing, streams=streams)
         asked = self._asked(names)
-        reports = self._told(asked, watch(self._run, asked, Talk(), timeout, viewer, self._wanted))
-        late = ", ".join(one.job for one in reports if not one.ended)
-        if late:
-            raise TimedOutHere(f"not ended in time: {late}", "They go on; watch again to see their end.")
-        return reports
+        return self._told(asked, watch(self._run, asked, Talk(), timeout, viewer, self._wanted), to_the_end=True)
 
     def kill(self, *names: str, grace: float = 10.0) -> list[Report]:
         """End the jobs: TERM, and KILL after `grace` seconds. Raises the worst error of the jobs."""
@@ -149,10 +145,13 @@ class RunDirectory:
         known = [tokens[name] for name in names or sorted(tokens)]
         return [Asked(token.job, self._platforms.get(token.platform), token) for token in known]
 
-    def _told(self, asked: list[Asked], reports: list[Report]) -> list[Report]:
-        """The reports, which count as shown now. Raises the worst of their errors."""
-        jobs.acknowledge(self._run, reports, asked)
+    def _told(self, asked: list[Asked], reports: list[Report], to_the_end: bool = False) -> list[Report]:
+        """The reports, which count as shown from now on. Raises the worst of their errors, and TimedOutHere."""
         _raise_worst([one.error for one in reports])
+        late = ", ".join(one.job for one in reports if not one.ended)
+        if late and to_the_end:
+            raise TimedOutHere(f"not ended in time: {late}", "They go on; watch again to see their end.")
+        jobs.acknowledge(self._run, reports, asked)
         return reports
 
 

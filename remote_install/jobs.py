@@ -178,10 +178,12 @@ def _is_unknown(told: Report | None, host: str) -> bool:
 def acknowledge(run: RunDirectory, reports: list[Report], asked: list[Asked]) -> None:
     """Write down the ends that the user has now been shown: from here on the same command means the next try.
 
-    Not before: who was killed while he waited for the answer and types the command again gets that answer.
+    Not before: who was killed while he waited for the answer and types the command again gets that answer. And where
+    another job could not be told, all will be typed again: what has succeeded must not be repeated by that.
     """
+    is_whole = all(told.error is None for told in reports)
     for told, one in zip(reports, asked):
-        if told.ended and one.token is not None and told.error is None:
+        if told.ended and one.token and not told.error and (is_whole or told.state != "succeeded"):
             record.write_report(run, one.token, told.as_json())
 
 

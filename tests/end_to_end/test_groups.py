@@ -51,3 +51,18 @@ def test_a_dead_platform_keeps_no_job_of_another_from_running(group: Client) -> 
     assert told["a"] == ("unknown", 4)
     assert told["b"][0] in ("submitted", "running", "succeeded")
     assert told["b"][1] is None
+
+
+@pytest.mark.parametrize("word", ["run", "submit"])
+def test_what_succeeded_beside_a_dead_platform_runs_once_however_often_all_is_typed(group: Client, word: str) -> None:
+    """`until submit` must not repeat what is done; asked for alone, its end counts as told, and the next try is made."""
+    ledger, one = f"{group.host.home}/ledger", "'echo x >>~/ledger'"
+    group.write("run.yaml", f"jobs:\n  a: {{platform: hpc, command: 'true'}}\n  b: {{platform: gpu, command: {one}}}\n")
+    for _ in range(2):
+        assert group(word, "demo").code == 4
+        group("wait", "demo")
+    assert group.host.read(ledger) == "x\n"
+    assert group("wait", "demo", "b").code == 0
+    assert group("submit", "demo", "b").code == 0
+    assert group("wait", "demo", "b").code == 0
+    assert group.host.read(ledger) == "x\nx\n"

@@ -36,6 +36,21 @@ thread.join()
 assert found[0].state == "killed"
 """
 
+ERRORS = """
+from remote_install import Job, RunDirectory
+from transfer.errors import TimedOutHere
+
+run = RunDirectory("demo")
+run.install("hpc")
+quick, long = Job("quick", "echo x >>~/ledger", "hpc"), Job("long", "sleep 600", "hpc")
+run.submit(quick, long)
+try:
+    run.watch(timeout=3)
+except TimedOutHere:
+    assert run.submit(quick)[0].state == "succeeded"
+run.kill()
+"""
+
 
 def python(client: Client, program: str) -> subprocess.CompletedProcess[str]:
     """Run a program as a user of the API does."""
@@ -57,3 +72,9 @@ def test_the_examples_of_its_page_do_what_they_say(client: Client) -> None:
 def test_errors_are_raised_and_nothing_is_printed(client: Client) -> None:
     done = python(client, REFUSED)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_end_that_no_call_has_returned_is_found_again(client: Client) -> None:
+    done = python(client, ERRORS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert client.host.read(f"{client.host.home}/ledger") == "x\n"
