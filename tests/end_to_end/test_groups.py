@@ -55,7 +55,7 @@ def test_a_dead_platform_keeps_no_job_of_another_from_running(group: Client) -> 
 
 @pytest.mark.parametrize("word", ["run", "submit"])
 def test_what_succeeded_beside_a_dead_platform_runs_once_however_often_all_is_typed(group: Client, word: str) -> None:
-    """`until submit` must not repeat what is done; asked for alone, its end counts as told, and the next try is made."""
+    """`until submit` must not repeat what is done; asked for alone, its end counts as told, and a new try is made."""
     ledger, one = f"{group.host.home}/ledger", "'echo x >>~/ledger'"
     group.write("run.yaml", f"jobs:\n  a: {{platform: hpc, command: 'true'}}\n  b: {{platform: gpu, command: {one}}}\n")
     for _ in range(2):
