@@ -24,6 +24,12 @@ exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer
 # Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
 NOT_YET = ("gate",)
 
+# The commands that print a document with --json.
+WITH_JSON = (
+    *("run", "install", "submit", "poll", "wait", "kill", "list", "active", "logs", "fetch", "clean", "push", "pull"),
+    *("check", "platforms", "init"),
+)
+
 OPTIONS_NOT_YET = ["--max-size"]
 
 
@@ -149,8 +155,13 @@ def parser() -> argparse.ArgumentParser:
     _add_copies(command)
     _add_check(command)
     command("platforms", "the platforms and groups of hosts.yaml", "")
-    p = command("schema", "the JSON Schema of hosts.yaml and run.yaml, for editors", "[hosts.yaml | run.yaml]")
-    p.add_argument("file", nargs="?", choices=("hosts.yaml", "run.yaml"), metavar="FILE", help="just this one's")
+    p = command(
+        "schema",
+        "the JSON Schema of hosts.yaml and run.yaml, for editors, or of what a command prints with --json",
+        "[hosts.yaml | run.yaml | COMMAND]",
+    )
+    its = ("hosts.yaml", "run.yaml", *WITH_JSON)
+    p.add_argument("what", nargs="?", choices=its, metavar="FILE | COMMAND", help="just this one's")
     _dry_run(command("init", "write a first hosts.yaml, from the hosts that ssh_config names", "[--dry-run]"))
     # Hidden: without a summary it has no line in the help.
     commands.add_parser("completion", parents=[everywhere], allow_abbrev=False, formatter_class=plain, usage="")

@@ -39,7 +39,7 @@ def init_command(context: Context) -> int:
         _write(path, text)
         told = "" if names else f"; {origin} names no host, so write yours into it"
         context.out.result(f"wrote {visible(path)}: {count(len(names), 'platform')}{told}")
-    context.out.document({"hosts_file": path, "platforms": names})
+    context.out.document({"hosts_file": path, "platforms": names, "error": None})
     return 0
 
 

@@ -6,15 +6,17 @@ import json
 import sys
 
 from remote_install.cli.context import Context
+from remote_install.cli.schemas import output_schema
 from remote_install.run_yaml import RUN_YAML
 from transfer.hosts_yaml import HOSTS_YAML, is_expression
 from transfer.schema import json_schema
 
 
 def schema_command(context: Context) -> int:
-    """The JSON Schema of a file, for editors; of both as one document."""
+    """The JSON Schema of a file, for editors; of both as one document; or of what a command prints with --json."""
     schemas = {table.about: json_schema(table) for table in (HOSTS_YAML, RUN_YAML)}
-    document = schemas[context.arguments.file] if context.arguments.file else schemas
+    what = context.arguments.what
+    document = schemas if what is None else schemas[what] if what in schemas else output_schema(what)
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
     return 0
 
@@ -47,6 +49,7 @@ def platforms_command(context: Context) -> int:
             ],
             "expressions": [name for name in known.given if is_expression(name)],
             "groups": {name: list(members) for name, members in known.groups.items()},
+            "error": None,
         }
     )
     return 0

@@ -15,22 +15,28 @@ from typing import Any
 import kept
 from hosts import JobHost
 
+from . import documents
+
 MARK = "REMOTE_INSTALL_TEST_MARK"
 OF_OTHERS = ("SSH_", "CI", "GITHUB_", "GITLAB_")  # variables that say where the tests run
 
 
 @dataclass(frozen=True)
 class Done:
-    """A command that has ended."""
+    """A command that has ended. words: its command line, where that is known."""
 
     code: int
     out: bytes
     err: str
     seconds: float
+    words: tuple[str | bytes, ...] = ()
 
     @property
     def json(self) -> dict[str, Any]:
-        return dict(json.loads(self.out))
+        """Its document, which is as its schema says."""
+        found = dict(json.loads(self.out))
+        documents.check(self.words, found)
+        return found
 
     @property
     def job(self) -> dict[str, Any]:
@@ -103,7 +109,7 @@ class Client:
         began = time.monotonic()
         process = self.start(*words)
         out, err = process.communicate(timeout=timeout)
-        return Done(process.returncode, out, err.decode(errors="replace"), time.monotonic() - began)
+        return Done(process.returncode, out, err.decode(errors="replace"), time.monotonic() - began, words)
 
     def environment(self) -> dict[str, str]:
         root = str(Path(__file__).parents[2])
