@@ -35,7 +35,8 @@ def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) ->
     """`sources` here to `path` on the host of `platform`. Raises UsageError, HostError or TransferError."""
 
     def act(one: Platform) -> Changes:
-        return _transfer(one, pushing(sources, one, lambda: _resolved(one, path, talk, make=True)), talk)
+        command = pushing(sources, one, lambda: _resolved(one, path, talk, make=True))
+        return _transfer(one, command, talk, f"to {platform.name}")
 
     return on_a_host(platform, act, talk)
 
@@ -51,7 +52,8 @@ def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
     """`path` on the host of `platform` into `target` here. Raises UsageError, HostError or TransferError."""
 
     def act(one: Platform) -> Changes:
-        return _transfer(one, pulling(one, lambda: _resolved(one, path, talk, make=False), target), talk)
+        command = pulling(one, lambda: _resolved(one, path, talk, make=False), target)
+        return _transfer(one, command, talk, f"from {platform.name}")
 
     return on_a_host(platform, act, talk)
 
@@ -86,9 +88,9 @@ def needs_a_call(path: str) -> bool:
     return not path.startswith("/")
 
 
-def _transfer(platform: Platform, command: Command, talk: Talk) -> Changes:
-    host = platform.hosts[0]
-    return transfer(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))
+def _transfer(platform: Platform, command: Command, talk: Talk, name: str) -> Changes:
+    host, seen = platform.hosts[0], talk.watching(name)
+    return transfer(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk), seen)
 
 
 def asked_path(platform: Platform, path: str, talk: Talk) -> str | None:

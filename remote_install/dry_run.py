@@ -89,7 +89,7 @@ class _Recorder:
 
     def __init__(self, talk: Talk) -> None:
         self.lines: list[str] = []
-        self.talk = Talk(talk.tell, self._command, talk.learnt)
+        self.talk = Talk(talk.tell, self._command, learnt=talk.learnt)
         self._show = talk.command
 
     def _command(self, line: str) -> None:

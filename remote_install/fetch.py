@@ -79,7 +79,8 @@ def _fetch(run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: 
     commands = fetching(run, platform, paths, there)
     run.remember_fetched(paths)
     past = past_noise(platform, platform.hosts[0], talk)
-    done = [transfer(platform, platform.hosts[0], one, talk.tell, talk.command, past) for one in commands]
+    seen = talk.watching(f"from {platform.name}")
+    done = [transfer(platform, platform.hosts[0], one, talk.tell, talk.command, past, seen) for one in commands]
     return Changes(sum(one.files for one in done), sum(one.bytes_sent for one in done))
 
 

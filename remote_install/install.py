@@ -243,5 +243,5 @@ def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_d
 
 def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
     command = _push(run, platform, wanted.send, wanted.run_dir)
-    host = platform.hosts[0]
-    return transfer_once(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))
+    host, seen = platform.hosts[0], talk.watching(f"to {platform.name}")
+    return transfer_once(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk), seen)

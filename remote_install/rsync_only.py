@@ -19,6 +19,7 @@ from transfer import rsync
 from transfer.command import Command
 from transfer.errors import ConfigError, RefusedBySite, WouldDoHarm
 from transfer.platforms import Platform
+from transfer.progress import Seen
 from transfer.rsync import Changes
 from transfer.sync import transfer
 from transfer.wording import visible
@@ -140,7 +141,8 @@ def _send(run: RunDirectory, platform: Platform, there: str, names: tuple[bytes,
     """By content, and each file in its place when all have arrived. Just the names: a folder of them would bring all
     that lies in it, also what is excluded, and what the jobs there have written, as it was here."""
     options = ("-c", "--delay-updates", "--no-recursive")
-    return _run(platform, rsync.push_names(platform, platform.hosts[0], "./", there, names, options, run.path), talk)
+    command = rsync.push_names(platform, platform.hosts[0], "./", there, names, options, run.path)
+    return _run(platform, command, talk, talk.watching(f"to {platform.name}"))
 
 
 def delete(platform: Platform, there: str, names: tuple[bytes, ...], talk: Talk) -> None:
@@ -201,5 +203,5 @@ def _below_root(run_id: str, platform: Platform) -> bytes:
     return os.fsencode(os.path.relpath(run_dir(run_id, platform), _root(platform)))
 
 
-def _run(platform: Platform, command: Command, talk: Talk) -> Changes:
-    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
+def _run(platform: Platform, command: Command, talk: Talk, seen: Seen | None = None) -> Changes:
+    return transfer(platform, platform.hosts[0], command, talk.tell, talk.command, seen=seen)

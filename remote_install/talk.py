@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable
 
+from transfer.progress import Seen
+
 Tell = Callable[[str], None]
 
 
 def silent(_text: str) -> None:
     """Say nothing."""
+
+
+def nobody(_transfer: str) -> Seen | None:
+    """Nobody watches a transfer."""
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +42,10 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Talk:
-    """tell: one line on what happens. command: the text of each command before it runs."""
+    """tell: one line on what happens. command: the text of each command before it runs. watching: who is told how far
+    a transfer is, given what to call it; None where nobody looks."""
 
     tell: Tell = silent
     command: Tell = silent
+    watching: Callable[[str], Seen | None] = nobody
     learnt: Learnt = field(default_factory=Learnt)

@@ -22,7 +22,7 @@ OF_OURS = {
     "transfer.errors",
 }
 EXPENSIVE = {
-    *("yaml", "sh", "tenacity"),
+    *("yaml", "sh", "tenacity", "rich"),
     *("asyncio", "concurrent.futures", "dataclasses", "email", "hashlib", "inspect", "json", "logging", "pathlib"),
     *("random", "secrets", "selectors", "shutil", "socket", "subprocess", "tempfile", "threading", "typing", "zipfile"),
 }

@@ -221,8 +221,14 @@ def end_all(event: threading.Event) -> None:
         running.signal(signal.SIGTERM)
 
 
-def run(command: Command, idle: float | None = None, limit: int = 256 * 1024 * 1024) -> Outcome:
-    """Run `command` to its end. limit: bytes of output; more is an error, not our memory.
+def run(
+    command: Command,
+    idle: float | None = None,
+    limit: int = 256 * 1024 * 1024,
+    heard: Callable[[bytes], None] = lambda _data: None,
+) -> Outcome:
+    """Run `command` to its end. limit: bytes of output; more is an error, not our memory. heard: gets each piece of
+    its output as it comes.
 
     >>> run(Command(("printf", "%s", "a b"))).out
     b'a b'
@@ -234,6 +240,7 @@ def run(command: Command, idle: float | None = None, limit: int = 256 * 1024 * 1
     with stream(command, idle) as running:
         for data in running:
             out.append(data)
+            heard(data)
             size += len(data)
             if size > limit:
                 raise TransferError(f"more than {limit} bytes of output from: {command}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfer import execute, quiet, rsync
+from transfer import execute, progress, quiet, rsync
 from transfer.command import Command, Outcome
 from transfer.connections import connected
 from transfer.errors import HostError, NoisyStartUp, RemoteInstallError
 from transfer.platforms import Platform
+from transfer.progress import Seen
 from transfer.retry import Tell, retried
 from transfer.rsync import Changes
 
@@ -41,35 +42,49 @@ class PastNoise:
 
 @dataclass(frozen=True)
 class _Way:
-    """Where a transfer goes, and who is told what."""
+    """Where a transfer goes, and who is told what. seen: who watches how far it is."""
 
     platform: Platform
     host: str
     tell: Tell
     say_command: Tell
+    seen: Seen | None = None
 
     def run(self, command: Command) -> tuple[Outcome, RemoteInstallError | None]:
         """Its outcome, and the error that this is. What is told is the command as it can be typed again: what leads it
         over a kept connection is good for a moment only."""
         self.say_command(str(command))
-        outcome = run(self.platform, self.host, command, self.tell)
+        outcome = run(self.platform, self.host, command, self.tell, self.seen)
         return outcome, rsync.error_of(outcome, self.host)
 
 
-def run(platform: Platform, host: str, command: Command, tell: Tell) -> Outcome:
+def run(platform: Platform, host: str, command: Command, tell: Tell, seen: Seen | None = None) -> Outcome:
     """Run a command of rsync.push or rsync.pull over a kept connection, where there can be one. Raises HostError."""
     with connected(platform, host, tell) as there:
-        return execute.run(rsync.over(command, platform, there))
+        command = rsync.over(command, platform, there)
+        if seen is None:
+            return execute.run(command)
+        try:
+            return execute.run(progress.shown(command), heard=progress.Reader(seen))
+        finally:
+            seen(None)
 
 
 def transfer_once(
-    platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
+    platform: Platform,
+    host: str,
+    command: Command,
+    tell: Tell,
+    say_command: Tell,
+    past: PastNoise | None = None,
+    seen: Seen | None = None,
 ) -> Changes:
     """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done.
 
     past: the way to take where start-up files print: at once if that is known, else when it has failed for that.
+    seen: who watches how far it is.
     """
-    way = _Way(platform, host, tell, say_command)
+    way = _Way(platform, host, tell, say_command, seen)
     around = rsync.past_noise(command, past.words, past.marker) if past else None
     if past is None or around is None:
         return _changes(*way.run(command))
@@ -108,7 +123,13 @@ def _changes(outcome: Outcome, error: RemoteInstallError | None) -> Changes:
 
 
 def transfer(
-    platform: Platform, host: str, command: Command, tell: Tell, say_command: Tell, past: PastNoise | None = None
+    platform: Platform,
+    host: str,
+    command: Command,
+    tell: Tell,
+    say_command: Tell,
+    past: PastNoise | None = None,
+    seen: Seen | None = None,
 ) -> Changes:
     """The same, made again where that can help."""
-    return retried(lambda: transfer_once(platform, host, command, tell, say_command, past), platform, tell)
+    return retried(lambda: transfer_once(platform, host, command, tell, say_command, past, seen), platform, tell)

@@ -93,11 +93,14 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
         code = _command(parsed.command)(context)
     except KeyboardInterrupt as interrupt:
         code = _code_of(interrupt)
+        context.out.close()
         context.out.end_output()
         context.out.interrupted(code, context.on_interrupt, context.at_interrupt)
     except RemoteInstallError as error:
         context.finish(error.exit_code)
         raise
+    finally:
+        context.out.close()
     context.finish(code)
     return code
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from remote_install import jobs, record
 from remote_install.asked import Asked
 from remote_install.cli.context import Context
-from remote_install.cli.output import line_of
 from remote_install.cli.results import Results
 from remote_install.cli.signals import Interrupted, held
 
@@ -70,7 +69,7 @@ def _end(stake: Stake, alive: list[Asked]) -> None:
         stake.results.update(one)
     with contextlib.suppress(OSError):
         for one in reports:
-            context.out.tell_end(one) if one.ended else context.out.tell(line_of(one))
+            context.out.tell_end(one) if one.ended else context.out.tell_job(one)
             if one.error:
                 context.out.error(one.error)
     left = [one.job for one in reports if not one.ended]

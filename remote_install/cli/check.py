@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remote_install.check import check, each_host
+from remote_install.cli import colours
 from remote_install.cli.context import Context
 from remote_install.cli.output import worst
 from remote_install.findings import NAMES, Checked
@@ -25,7 +26,7 @@ def check_command(context: Context) -> int:
 
     def show(found: Checked) -> None:
         for line in block(found, failures_only):
-            context.out.result(line)
+            context.out.result(line, _coloured(line))
 
     found = side_by_side(lambda platform: check(platform, talk), platforms, show)
     error = worst([host.error for host in found])
@@ -34,6 +35,14 @@ def check_command(context: Context) -> int:
         for failed in (row.error for host in found for row in host.checks if row.error):
             context.out.error(failed)
     return max((host.error.exit_code for host in found if host.error), default=0)
+
+
+def _coloured(row: str) -> tuple[int, int, int] | None:
+    """Where in a row its word stands, and its colour."""
+    start = WIDTH + 4
+    word = row[start : start + WORD_WIDTH].strip()
+    colour = {WORDS[True]: colours.GREEN, WORDS[False]: colours.RED}.get(word)
+    return (start, start + len(word), colour) if colour and row.startswith("  ") else None
 
 
 def _all(context: Context) -> list[Platform]:

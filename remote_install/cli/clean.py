@@ -7,7 +7,7 @@ from remote_install.asked import Asked
 from remote_install.call import calling
 from remote_install.clean import Cleaned, How, clean
 from remote_install.cli.context import Context
-from remote_install.cli.output import count, line_of, worst
+from remote_install.cli.output import count, worst
 from remote_install.install import one_each
 from remote_install.report import Report
 from remote_install.side_by_side import side_by_side
@@ -60,7 +60,7 @@ def _tell_ends(context: Context, told: list[Report], whose: list[Asked]) -> None
     for one, asked in zip(told, whose):
         known = record.report(context.run, asked.token) if asked.token else None
         if one.ended and not record.ended(known):
-            context.out.tell(line_of(one))
+            context.out.tell_job(one)
     jobs.acknowledge(context.run, told, whose)
 
 

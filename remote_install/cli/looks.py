@@ -6,7 +6,6 @@ from remote_install import contact, jobs, report
 from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.context import Context
-from remote_install.cli.output import line_of
 from remote_install.cli.results import Results, written
 from remote_install.report import Report
 from remote_install.wanted import Wanted, from_settings
@@ -66,7 +65,7 @@ def wait_command(context: Context) -> int:
     with written(context) as results:
         results.expect(asked, "no answer came")
         viewer, wanted = _teller(context, results), _retries(asked, context)
-        with results.beating(context):
+        with results.beating(context), results.shown(context):
             reports = watch(context.run, asked, context.out.talk, context.arguments.timeout, viewer, wanted)
         results.tell(reports)
         if context.arguments.junit:
@@ -127,10 +126,10 @@ def _teller(context: Context, results: Results) -> Viewer:
     def on_report(now: Report) -> None:
         results.update(now)
         if not now.ended:
-            context.out.tell(line_of(now))
+            context.out.tell_change(now)
 
     def on_retry(failed: Report, retry: int, retries: int) -> None:
-        context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+        context.out.tell_job(failed, f"; trying again, {retry} of {retries}")
 
     return Viewer(on_report, on_retry)
 

@@ -8,13 +8,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
-from remote_install.cli import ci
+from remote_install.cli import ci, colours
 from remote_install.cli.prefixed import Prefixed
+from remote_install.cli.screen import screen_of
 from remote_install.report import Report
-from remote_install.talk import Talk, silent
+from remote_install.talk import Talk, nobody, silent
 from transfer.errors import RemoteInstallError
+
+NAME = "remote-install"
 
 
 class Output:
@@ -26,45 +29,63 @@ class Output:
         self.ci = ci.system(os.environ)
         self.said = time.monotonic()  # when something was, for the last time
         self._lines = Prefixed(self._show, named=False)
-        self.talk = Talk(tell=self.tell, command=self._command if verbose else silent)
+        results = None if as_json else sys.stdout
+        self.screen = None if quiet else screen_of(sys.stderr, results, os.environ, self.ci)
+        # With -v all commands are shown, exactly as they are run: without what makes rsync tell how far it is.
+        watching = nobody if verbose or self.screen is None else self.screen.transfer
+        self.talk = Talk(self.tell, self._command if verbose else silent, watching)
 
     def tell(self, text: str) -> None:
         """A line of talk."""
         if not self._quiet:
             self._line(sys.stderr, text)
 
+    def tell_job(self, report: Report, also: str = "") -> None:
+        """A job's state, as talk. also: what stands behind it."""
+        if not self._quiet:
+            self._job_line(sys.stderr, report, also)
+
+    def tell_change(self, report: Report) -> None:
+        """A job has come to another state: talk, where the screen does not show it."""
+        if self.screen is None:
+            self.tell_job(report)
+
+    def showing(self, jobs: Callable[[], list[Report]]) -> contextlib.AbstractContextManager[None]:
+        """A block in which the jobs are shown on a terminal."""
+        return self.screen.jobs(jobs) if self.screen else contextlib.nullcontext()
+
     @contextlib.contextmanager
     def folded(self, name: str) -> Iterator[None]:
         """The talk in this block is folded as `name`, where a CI system does that."""
         marked = not self._quiet and bool(self.ci.opens(name))
         if marked:
-            _raw(sys.stderr, self.ci.opens(name))
+            self._raw(sys.stderr, self.ci.opens(name))
         try:
             yield
         finally:
             if marked:
-                _raw(sys.stderr, self.ci.closes(name))
+                self._raw(sys.stderr, self.ci.closes(name))
 
     def annotate(self, title: str, message: str) -> None:
         """Show an error on the page of a run, where a CI system has one."""
         if self.ci.github:
-            _raw(sys.stderr, ci.annotation(title, message))
+            self._raw(sys.stderr, ci.annotation(title, message))
 
     def tell_end(self, report: Report) -> None:
         """How a job ended: talk, but a failure is said to the quiet too."""
         if report.failed or not self._quiet:
-            self._line(sys.stderr, line_of(report))
+            self._job_line(sys.stderr, report)
 
-    def result(self, text: str) -> None:
-        """A line of the result for a reader; JSON takes its place."""
+    def result(self, text: str, coloured: tuple[int, int, int] | None = None) -> None:
+        """A line of the result for a reader; JSON takes its place. coloured: from where to where, and how."""
         if not self.as_json:
-            self._line(sys.stdout, text)
+            self._line(sys.stdout, text, coloured)
 
     def document(self, fields: dict[str, Any]) -> None:
         """The one JSON document."""
         if self.as_json:
             text = document(fields)
-            _raw(sys.stdout, text.replace("##[", r"##\u005b") if self.ci.github else text)
+            self._raw(sys.stdout, text.replace("##[", r"##\u005b") if self.ci.github else text)
 
     def job_output(self, job: str, stream: str, data: bytes) -> None:
         """What a job wrote, unchanged, but for what GitHub would take for a command; with --json all goes to stderr."""
@@ -75,17 +96,20 @@ class Output:
         """No job writes any more: what was held back because its line had no end is shown."""
         self._lines.end_all()
 
+    def close(self) -> None:
+        """Nothing goes on any more that a screen would show."""
+        if self.screen:
+            self.screen.close()
+
     def _show(self, _job: str, stream: str, data: bytes) -> None:
         self.said = time.monotonic()
-        target = sys.stderr if stream == "err" or self.as_json else sys.stdout
-        target.flush()
-        target.buffer.write(self.ci.guarded(data))
-        target.buffer.flush()
+        self._write(sys.stderr if stream == "err" or self.as_json else sys.stdout, self.ci.guarded(data))
 
     def reports(self, run_id: str, reports: list[Report], also: RemoteInstallError | None = None) -> None:
         """The states of jobs: a line each, or the document of the contract. also: an error that is no job's own."""
         for report in reports:
-            self.result(line_of(report))
+            if not self.as_json:
+                self._job_line(sys.stdout, report)
             for message in report.messages:
                 self.result(f"  {report.job} says: {message}")
         fields: dict[str, Any] = {"run": run_id, "jobs": [report.as_json() for report in reports]}
@@ -96,7 +120,7 @@ class Output:
 
     def error(self, error: RemoteInstallError) -> None:
         """An error for a reader: the fact, then the remedy."""
-        self._line(sys.stderr, f"remote-install: {error.message}")
+        self._line(sys.stderr, f"{NAME}: {error.message}", (0, len(NAME), colours.RED))
         if error.hint:
             self._line(sys.stderr, f"  {error.hint}")
 
@@ -106,9 +130,27 @@ class Output:
             self._line(sys.stderr, "remote-install: interrupted" + (f"; {state}" if state else ""))
         self.document({**fields, "error": {"code": code, "message": "interrupted", "hint": state, "host": None}})
 
-    def _line(self, stream: Any, text: str) -> None:
+    def _job_line(self, stream: Any, report: Report, also: str = "") -> None:
+        text, state = line_of(report), report.state
+        start = text.index(f" {state}", len(report.job) + 1) + 1
+        colour = colours.OF_STATE.get(state)
+        self._line(stream, text + also, (start, start + len(state), colour) if colour else None)
+
+    def _line(self, stream: Any, text: str, coloured: tuple[int, int, int] | None = None) -> None:
         self.said = time.monotonic()
-        _write(stream, self.ci.guarded(_encoded(stream, _printable(text))))
+        text = _printable(text)
+        if coloured and colours.is_wanted(stream, os.environ):
+            text = colours.painted(text, *coloured)
+        self._write(stream, self.ci.guarded(_encoded(stream, text)))
+
+    def _raw(self, stream: Any, text: str) -> None:
+        self._write(stream, _encoded(stream, text))
+
+    def _write(self, stream: Any, data: bytes) -> None:
+        with self.screen.hidden() if self.screen else contextlib.nullcontext():
+            stream.flush()
+            stream.buffer.write(data)
+            stream.buffer.flush()
 
     def _command(self, text: str) -> None:
         self._line(sys.stderr, f"$ {text}")
@@ -168,16 +210,6 @@ def _printable(text: str) -> str:
 
 def _encoded(stream: Any, text: str) -> bytes:
     return text.encode(stream.encoding or "utf-8", "replace") + b"\n"
-
-
-def _raw(stream: Any, text: str) -> None:
-    _write(stream, _encoded(stream, text))
-
-
-def _write(stream: Any, data: bytes) -> None:
-    stream.flush()
-    stream.buffer.write(data)
-    stream.buffer.flush()
 
 
 def no_more_output(descriptor: int = 1) -> None:

@@ -60,6 +60,10 @@ class Results:
         out = context.out
         return heartbeat(out.tell, what, lambda: out.said) if out.ci.any else contextlib.nullcontext()
 
+    def shown(self, context: Context) -> contextlib.AbstractContextManager[None]:
+        """On a terminal the jobs are shown while this block waits for them."""
+        return context.out.showing(lambda: list(self.told.values()))
+
     def read_tails(self, context: Context, asked: list[Asked]) -> None:
         """Ask for the error output of those that failed, as it was not followed. What can't be told now is left out."""
         failed = [one for one in asked if (told := self.of(one)) and told.failed and not told.error]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from remote_install import contact, jobs, record, report
 from remote_install.asked import Asked, take
 from remote_install.cli import moves
 from remote_install.cli.arguments import OURS
 from remote_install.cli.cancel import Stake, at_stake
 from remote_install.cli.context import Context
-from remote_install.cli.output import line_of, worst
+from remote_install.cli.output import worst
 from remote_install.cli.prefixed import Prefixed
 from remote_install.cli.results import written
 from remote_install.fetch import checked
@@ -73,7 +75,7 @@ def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installe
     not_there = {one.platform.install_target for one in installed if one.error}
     for one, told in zip(asked, told_here):
         if one.platform.install_target not in not_there:  # that is told as an error, at the end
-            context.out.tell(line_of(told))
+            context.out.tell_job(told) if len(asked) == 1 else context.out.tell_change(told)
         if told.job_id and told.found == "same":
             context.out.tell(f"{told.job}: found again, not started again")
     return told_here
@@ -104,11 +106,11 @@ def _follow(
             output.end(now.job)
             context.out.tell_end(now)
         elif not now.ended and (now.job, now.state) not in told_states:
-            context.out.tell(line_of(now))
+            context.out.tell_change(now) if several else context.out.tell_job(now)
         told_states.add((now.job, now.state))
 
     def on_retry(failed: Report, retry: int, retries: int) -> None:
-        context.out.tell(f"{line_of(failed)}; trying again, {retry} of {retries}")
+        context.out.tell_job(failed, f"; trying again, {retry} of {retries}")
         stake.results.tails.pop((failed.platform, failed.job), None)
         told_states.difference_update({(failed.job, "running"), (failed.job, "submitted")})
 
@@ -125,7 +127,7 @@ def _follow(
 
     viewer = Viewer(on_report, on_retry, on_output, ("out", "err"))
     by_name = {job.name: job for job in wanted}
-    with stake.results.beating(context):
+    with stake.results.beating(context), stake.results.shown(context) if several else contextlib.nullcontext():
         last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
     context.out.end_output()
     if not several and not submitted[0].error:
