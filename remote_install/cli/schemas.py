@@ -131,7 +131,7 @@ CHECKED = _object(
     }
 )
 DRIVER = _object(
-    {"host": TEXT, "pid": SIZE, "start": TEXT, "boot": TEXT, "pid_namespace": TEXT}
+    {"host": TEXT, "pid": SIZE, "start": SIZE, "boot": TEXT, "pid_namespace": TEXT}
     | {"command": TEXT, "since": TEXT, "uuid": TEXT}
 )
 COPIED = {"platform": TEXT, "host": TEXT, "files": SIZE, "bytes": SIZE, "seconds": SECONDS}
