@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import time
+from typing import Callable
 
 import pytest
 
@@ -16,6 +17,7 @@ from .client import Client
 LIVES = ("sh", "-c", "echo begun; exec sleep 61")
 DEAF = ("sh", "-c", "trap '' TERM; echo begun; while :; do sleep 0.1; done")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TYPED = (signal.SIGINT, signal.SIGTERM)
 TWO = """
 jobs:
   one: {platform: hpc, command: "echo begun; exec sleep 61"}
@@ -48,6 +50,13 @@ def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[byt
     out, err = process.communicate(timeout=40)
     assert process.returncode == 128 + number, err.decode()
     return out, err.decode()
+
+
+def wait_for(ready: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def state(client: Client) -> str:
@@ -118,6 +127,72 @@ def test_a_second_signal_leaves_at_once(client: Client) -> None:
     assert client("kill", "demo", "--grace", "0").code == 0
 
 
+@pytest.mark.parametrize("number", TYPED)
+def test_who_can_not_connect_yet_ends_at_once(client: Client, number: signal.Signals) -> None:
+    client.host.drop()
+    process = client.start("run", "demo", "-p", "hpc", "--", *LIVES)
+    wait_for(lambda: any(line.startswith("ssh ") for line in client.leftovers()))
+    began = time.monotonic()
+    _, err = ended(process, number)
+    assert time.monotonic() - began < 3  # and not when the connect time-out is over
+    assert client.leftovers() == []
+    assert err.splitlines()[-1] == "remote-install: interrupted; nothing was submitted"
+
+
+# A python3 there that takes as long to submit as a test wants it to.
+SLOW = """#!/bin/sh
+case "$*" in
+*" submit") touch submitting; until test -e go; do sleep 0.02; done ;;
+esac
+exec python3 "$@"
+"""
+
+
+@pytest.fixture
+def slow(client: Client) -> Client:
+    """A user whose submissions get no answer until there is a file."""
+    client.host.run(["sh", "-c", "cat >slow && chmod +x slow"], input=SLOW, check=True)
+    path = client.folder / "hosts.yaml"
+    path.write_text(path.read_text() + f"    python: {client.host.home}/slow\n")
+    return client
+
+
+def submitting(client: Client, *words: str) -> subprocess.Popen[bytes]:
+    """A run that waits for the answer to its submission."""
+    process = client.start("run", "demo", "-p", "hpc", *words, "--", *LIVES)
+    wait_for(lambda: client.host.run(["test", "-e", "submitting"]).returncode == 0)
+    return process
+
+
+@pytest.mark.parametrize("number", TYPED)
+def test_an_interrupted_submission_is_waited_for_and_its_job_is_ended(slow: Client, number: signal.Signals) -> None:
+    process = submitting(slow)
+    process.send_signal(number)
+    read_until(process, b"interrupted; waiting for the answer")
+    slow.host.run(["touch", "go"], check=True)
+    _, err = process.communicate(timeout=40)
+    assert process.returncode == 128 + number, err.decode()
+    assert slow.leftovers() == []
+    assert "job 01 killed" in err.decode()
+    assert not [one for one in slow.host.processes() if one.args == "sleep 61"]
+    assert type_what_it_says(slow, err.decode()) == 0
+    assert slow("list", "demo", "--json").job["state"] == "killed"
+
+
+@pytest.mark.parametrize("number", TYPED)
+def test_a_submission_that_is_left_is_found_again(slow: Client, number: signal.Signals) -> None:
+    _, err = ended(submitting(slow, "--on-cancel", "leave"), number)
+    assert slow.leftovers() == []
+    assert "the jobs may have been submitted. To see: remote-install poll demo job" in err
+    slow.host.run(["touch", "go"], check=True)
+    wait_for(lambda: any(one.args == "sleep 61" for one in slow.host.processes()))
+    assert type_what_it_says(slow, err) == 0
+    again = slow("submit", "demo", "-p", "hpc", "--", *LIVES)
+    assert "job: found again, not started again" in again.err
+    assert [one.args for one in slow.host.processes()].count("sleep 61") == 1
+    assert slow("kill", "demo").code == 0
+
+
 @pytest.mark.parametrize("more", [[], ["--on-cancel", "leave"]])
 def test_nothing_is_ended_where_nothing_was_submitted(client: Client, more: list[str]) -> None:
     client.write("run.yaml", "install: {command: 'echo building; sleep 62'}\n")
@@ -129,18 +204,16 @@ def test_nothing_is_ended_where_nothing_was_submitted(client: Client, more: list
     assert client.host.run(["test", "-e", f"{client.there}/log/job/job/01"]).returncode == 1
 
 
-def test_what_is_interrupted_in_its_fetch_is_fetched_by_the_next(client: Client) -> None:
+@pytest.mark.parametrize("number", TYPED)
+def test_what_is_interrupted_in_its_fetch_is_fetched_by_the_next(client: Client, number: signal.Signals) -> None:
     client.write("run.yaml", "fetch: [results/]\n")
     path = client.folder / "hosts.yaml"
     quick = path.read_text()
     path.write_text(quick + "    rsync: {options: [--bwlimit=100]}\n")  # kilobytes a second
     line = "mkdir results && head -c 1000000 /dev/urandom >results/much"
     process = client.start("run", "demo", "-p", "hpc", "--", "sh", "-c", line)
-    until = time.monotonic() + 20
-    while not [line for line in client.leftovers() if "bwlimit" in line and line.endswith(" ./ ")]:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    _, err = ended(process, signal.SIGTERM)
+    wait_for(lambda: any("bwlimit" in line and line.endswith(" ./ ") for line in client.leftovers()))
+    _, err = ended(process, number)
     assert client.leftovers() == []
     assert "the jobs have ended. To fetch again: remote-install fetch demo results" in err
     path.write_text(quick)
