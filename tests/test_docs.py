@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import error_messages
 import pytest
 
 from remote_install.cli import arguments, signals
 from remote_install.jobhost import layout
 from remote_install.report import KEYS, STATES
 from remote_install.run_yaml import RUN_YAML, JobSettings
-from transfer import errors
+from transfer import errors, rsync, ssh
 from transfer.hosts_yaml import HOSTS_YAML
 from transfer.keys import Key, Kind
 from transfer.platforms import Platform
@@ -164,6 +165,49 @@ def test_every_variable_that_a_job_sees_is_explained() -> None:
 
 def test_every_state_is_explained() -> None:
     assert set(STATES) <= set(first_words(page("states.md")))
+
+
+def messages_told() -> dict[tuple[int | None, str], str]:
+    """The rows of errors.md: exit code and message -> what to do."""
+    found = {}
+    for chapter in re.split(r"^## ", page("errors.md"), flags=re.MULTILINE)[1:]:
+        for cells in rows(chapter):
+            for one in re.findall(r"`` (.+?) ``|`([^`]+)`", cells[0]):
+                found[(int(chapter[0]), ("".join(one)).replace("\\|", "|"))] = cells[1]
+    return found
+
+
+def words_alone(text: str) -> str:
+    return " ".join(text.replace("`", "").replace("\\|", "|").split())
+
+
+# What is made of parts that can't be told from the source; the page has it in words of its own.
+IN_OTHER_WORDS = {(9, "… in …")}
+
+
+def test_every_error_message_is_told_with_its_remedy_under_its_exit_code() -> None:
+    told, wanted = messages_told(), error_messages.patterns()
+    missing = wanted.keys() - told.keys() - IN_OTHER_WORDS
+    rows_to_add = [f"## {code}: | `{message}` | {' / '.join(wanted[(code, message)])} |" for code, message in missing]
+    assert rows_to_add == []
+    assert [key for key, remedy in told.items() if not remedy] == []
+
+
+def test_no_error_message_is_told_that_the_code_does_not_have() -> None:
+    told = messages_told().keys() - error_messages.patterns().keys()
+    of_others = r"[a-z]+: …|… (key exchange method|cipher|MAC) …|… reset|job … is … in …|No … host key is known|\d+"
+    words_of_ssh = [pattern for pattern, _, _ in ssh.TABLE]
+    odd = {message for _, message in told if not re.fullmatch(of_others, message)}
+    assert {message for message in odd if not any(re.search(one, message, re.IGNORECASE) for one in words_of_ssh)} == {
+        "the connection ended without a word (ssh: …)"
+    }
+
+
+def test_every_remedy_that_the_code_gives_is_on_the_page_of_errors() -> None:
+    text = words_alone(page("errors.md"))
+    given = {hint for hints in error_messages.patterns().values() for hint in hints}
+    given |= {hint for _, _, hint in ssh.TABLE} | set(rsync.REMEDIES.values())
+    assert [hint for hint in sorted(given) if words_alone(hint) not in text] == []
 
 
 def test_every_page_is_found_from_the_first() -> None:
