@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remote_install import elsewhere, place, plan
+from remote_install import elsewhere, incoming, place, plan
 from remote_install.call import call
+from remote_install.incoming import Arrived
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.rsync_only import is_mirrored
@@ -21,17 +23,25 @@ from transfer.errors import TransferError, UsageError, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.sync import transfer
+from transfer.wording import visible
 
 # Of log/job just the tries' files come back: what is ours here, tokens and reports, no host may overwrite. A pattern
 # that ends with / matches folders only, so a link instead of one is left out.
+FILES = ("job", "job.log", "job.out", "job.err", "job.status", "job.submit")
 LOGS = (
     f"--include=/{JOBS}/*/",
     f"--exclude=/{JOBS}/*",
     f"--include=/{JOBS}/*/[0-9][0-9]*/",
     f"--exclude=/{JOBS}/*/*",
-    *(f"--include=/{JOBS}/*/*/{name}" for name in ("job", "job.log", "job.out", "job.err", "job.status", "job.submit")),
+    *(f"--include=/{JOBS}/*/*/{name}" for name in FILES),
     f"--exclude=/{JOBS}/*/*/*",
+    f"--exclude=/{JOBS}/*/*/*/*",
 )
+# Whether an rsync keeps to these is not up to us: what has come is looked at once more.
+LOG_FOLDER = re.compile(f"{JOBS}(/[^/]+(/[0-9]{{2,6}})?)?".encode())
+LOG_FILE = re.compile(f"{JOBS}/[^/]+/[0-9]{{2,6}}/({'|'.join(map(re.escape, FILES))})".encode())
+MOST_TOLD = 5  # of what is left out
+SAFE = ("--safe-links", "--no-devices", "--no-specials", "--no-inc-recursive")
 
 
 @dataclass(frozen=True)
@@ -76,30 +86,78 @@ def _fetch(run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: 
         there = there or hello(run, platform, talk)
     if there is None or place.known_shared(run, platform, talk) is not None:
         return Changes(0, 0)  # what the jobs wrote is here
-    commands = fetching(run, platform, paths, there)
+    refuse_links(run, (JOBS, *paths))
     run.remember_fetched(paths)
-    past = past_noise(platform, platform.hosts[0], talk)
-    seen = talk.watching(f"from {platform.name}")
-    done = [transfer(platform, platform.hosts[0], one, talk.tell, talk.command, past, seen) for one in commands]
+    host, seen = platform.hosts[0], talk.watching(f"from {platform.name}")
+    past = past_noise(platform, host, talk)
+    with incoming.stage(run, _stage(run, platform, paths)) as stage:
+        commands = fetching(run, platform, paths, there, stage)
+        done = [transfer(platform, host, one, talk.tell, talk.command, past, seen) for one in commands]
+        left = incoming.take(run, stage, lambda one: _admits(one, paths, is_mirrored(platform)), host)
+    for path in left[:MOST_TOLD]:
+        talk.tell(f"{visible(os.fsdecode(path))} was left out: it is no file or folder, or a link that leads elsewhere")
     return Changes(sum(one.files for one in done), sum(one.bytes_sent for one in done))
 
 
-def fetching(run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, *more: str) -> list[Command]:
-    """What `fetch` runs, with `more` options: one command, and one more for each folder that symlink_dirs lead to.
+def _stage(run: RunDirectory, platform: Platform, paths: tuple[str, ...]) -> str:
+    return incoming.where(platform.install_target, run.run_id, *paths)
 
-    Raises UsageError, WouldDoHarm.
+
+def fetching(
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, stage: str = ""
+) -> list[Command]:
+    """What `fetch` runs: one command, and one more for each folder that symlink_dirs lead to.
+
+    stage: where what comes is looked at before it takes its place. Raises UsageError, WouldDoHarm.
     """
     refuse_links(run, paths)
+    stage = stage or f"{_stage(run, platform, paths)}-0/"
+    return _pulls(run, platform, paths, there, stage, (f"--compare-dest={incoming.BACK}",))
+
+
+def looking(
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, *options: str
+) -> list[Command]:
+    """The same with `options` by which rsync writes nothing, and tells what would come."""
+    return _pulls(run, platform, paths, there, "./", options)
+
+
+def _pulls(
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, target: str, more: tuple[str, ...]
+) -> list[Command]:
     names = (f"{JOBS}/", *map(checked, paths))
     # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
     ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
-    options = (*more, "--safe-links", "--no-devices", "--no-specials", *ours, *LOGS)
+    options = (*more, *SAFE, *ours, *LOGS)
     return [
         rsync.pull_names(
-            platform, platform.hosts[0], f"{folder}/", "./", tuple(map(os.fsencode, which)), options, run.path
+            platform, platform.hosts[0], f"{folder}/", target, tuple(map(os.fsencode, which)), options, run.path
         )
         for folder, which in _by_folder(names, there).items()
     ]
+
+
+def _admits(one: Arrived, paths: tuple[str, ...], mirrored: bool) -> bool | None:
+    """May it take its place? See incoming.Admits."""
+    tops = [os.fsencode(checked(path)) for path in paths]
+    above = [top for top in (*tops, os.fsencode(JOBS)) if top.startswith(one.path + b"/")]
+    if one.kind == incoming.IS_FOLDER and above:
+        return True
+    if one.path == os.fsencode(JOBS) or one.path.startswith(os.fsencode(JOBS) + b"/"):
+        return _admits_log(one, mirrored)
+    if not any((one.path + b"/").startswith(top + b"/") for top in tops):
+        return False
+    if one.kind == incoming.LINK:
+        return incoming.stays_below(one, tops) or None
+    return True if one.kind in (incoming.IS_FOLDER, incoming.FILE) else None
+
+
+def _admits_log(one: Arrived, mirrored: bool) -> bool | None:
+    """Of log/job the jobs' own files alone: a job may have put anything beside them."""
+    if one.kind == incoming.IS_FOLDER:
+        return LOG_FOLDER.fullmatch(one.path) is not None or None
+    ours = mirrored and one.path.endswith(b"/job.submit")
+    return (one.kind == incoming.FILE and LOG_FILE.fullmatch(one.path) is not None and not ours) or None
 
 
 def refuse_links(run: RunDirectory, paths: tuple[str, ...]) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from remote_install import rsync_only
+from remote_install import incoming, rsync_only
+from remote_install.incoming import Arrived
 from remote_install.jobhost import layout, status
 from remote_install.jobhost.killing import NOT_STARTED
 from remote_install.jobhost.layout import JobDirectory
+from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer import abandoned, rsync
 from transfer.errors import TransferError, WouldDoHarm
@@ -26,6 +29,10 @@ JOBS = layout.JOBS.decode()
 # What a job writes while it runs, and what it prints; what it is sent. The token tells other checkouts whose a try is.
 WRITTEN = ("job.status", "job.start", "job.end", "job.kill", "job.token", "job.messages/", "job.messages/*")
 OUTPUT = ("job.out", "job.err")
+MESSAGES = "job.messages"
+PATH = re.compile(f"{JOBS}/(?P<job>{layout.JOB_NAME.pattern})(/[0-9]{{2,6}}(/(?P<name>[a-z.]+(/[^/]+)?))?)?")
+SAFE = ("--safe-links", "--no-devices", "--no-specials", "--no-inc-recursive")
+LINKS = ("job.start", "job.end", "job.kill", "job.token")  # their content is what they lead to
 ENDS = 20.0  # seconds after a kill in which the exit records are waited for
 LONGEST_WAIT = 0.4  # seconds between two looks at first, where the platform says less: each is an rsync
 
@@ -143,22 +150,39 @@ def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WR
     options = [f"--include=/{folder}/" for folder in folders] + ["--include=/*/[0-9][0-9]*/"]
     options += [f"--include=/*/[0-9][0-9]*/{name}" for name in files] + ["--exclude=*"]
     options += ["-c"] if files is WRITTEN else []
-    here, there = fields["mirror"]["here"], fields["mirror"]["there"]
-    folder = os.path.join(here, JOBS)
-    os.makedirs(folder, exist_ok=True)
-    command = rsync.pull(
-        platform,
-        platform.hosts[0],
-        f"{there}/{JOBS}/",
-        "./",
-        ("--safe-links", "--no-devices", "--no-specials", *options),
-        folder,
-    )
-    try:
-        transfer(platform, platform.hosts[0], command, talk.tell, talk.command)
-    except TransferError as error:
-        if "No such file" not in str(error):  # no job was ever submitted there
-            raise
+    host, there = platform.hosts[0], fields["mirror"]["there"]
+    run = RunDirectory(fields["mirror"]["here"], str(fields["run"]))
+    run.own_folder(JOBS)
+    with incoming.stage(run, incoming.where("mirror", platform.install_target, there, *options)) as stage:
+        target = f"{stage}{JOBS}/"
+        os.makedirs(os.path.join(run.path, target), exist_ok=True)
+        compared = f"--compare-dest={incoming.BACK}{'../' * JOBS.count('/')}../{JOBS}/"
+        command = rsync.pull(platform, host, f"{there}/{JOBS}/", target, (compared, *SAFE, *options), run.path)
+        try:
+            transfer(platform, host, command, talk.tell, talk.command)
+        except TransferError as error:
+            if "No such file" not in str(error):  # no job was ever submitted there
+                raise
+        wanted = None if jobs is None else set(folders)
+        incoming.take(run, stage, lambda one: _admits(one, wanted, tuple(files)), host)
+
+
+def _admits(one: Arrived, jobs: set[str] | None, files: tuple[str, ...]) -> bool | None:
+    """May it take its place? See incoming.Admits."""
+    path = os.fsdecode(one.path)
+    if f"{JOBS}/".startswith(f"{path}/"):
+        return one.kind == incoming.IS_FOLDER
+    found = PATH.fullmatch(path)
+    if found is None or (jobs is not None and found["job"] not in jobs):
+        return None if path.startswith(f"{JOBS}/") else False  # a job may have put anything beside its files
+    name = found["name"]
+    if one.kind == incoming.IS_FOLDER:
+        return name is None or (name == MESSAGES and f"{MESSAGES}/" in files) or None
+    if name not in files and not (str(name).startswith(f"{MESSAGES}/") and f"{MESSAGES}/*" in files):
+        return None
+    if one.kind == incoming.LINK:
+        return (name in LINKS and b"/" not in one.target and one.target not in (b".", b"..")) or None
+    return one.kind == incoming.FILE or None
 
 
 def push(platform: Platform, fields: Json, names: list[bytes], options: tuple[str, ...], talk: Talk) -> None:

@@ -64,7 +64,10 @@ OWN_SSH = PROMISES + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc 
         ),
         (
             rsync.pull_names(PLAIN, "login1", "/r/", "./", ()),
-            Command(("rsync", *ALWAYS, "--from0", "--files-from=-", "-e", SSH, "--", "login1:/r/", "./")),
+            Command(
+                ("rsync", *ALWAYS, "--from0", "--files-from=-", "-e", SSH, "--", "login1:/r/", "./"),
+                memory=rsync.MOST_MEMORY,
+            ),
         ),
         (
             rsync.pull_names(OWN, "a@b", "/r/", "./", (b"#a", b";b", b"-c", b"n\nl", b"\xff"), ("--safe-links",), "/w"),
@@ -75,6 +78,7 @@ OWN_SSH = PROMISES + " -l me -p 22 -i '/k/id of me' -J gate -o 'ProxyCommand=nc 
                 ),
                 b"./#a\0./;b\0./-c\0./n\nl\0./\xff\0",
                 "/w",
+                rsync.MOST_MEMORY,
             ),
         ),
     ],

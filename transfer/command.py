@@ -10,12 +10,13 @@ from dataclasses import dataclass
 class Command:
     """argv: the program and its arguments. stdin: all that it reads; None: what it is fed while it runs.
 
-    cwd: where it runs; None means here.
+    cwd: where it runs; None means here. memory: bytes that it, and each that it starts, may take; None: as it likes.
     """
 
     argv: tuple[str, ...]
     stdin: bytes | None = b""
     cwd: str | None = None
+    memory: int | None = None
 
     def __str__(self) -> str:
         return shlex.join(self.argv)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import tempfile
@@ -57,7 +58,7 @@ class Running:
         self._command = command
         self._out, out_end = os.pipe()
         self._err, err_end = os.pipe()
-        self._in: IO[bytes] | None = None
+        self._in: IO[bytes] | None = None  # never waits by itself: see feed
         self._feeding = threading.Lock()
         try:
             with self._stdin(command.stdin) as stdin:
@@ -73,15 +74,23 @@ class Running:
         if data is not None:
             return _as_file(data)
         its, ours = os.pipe()
+        os.set_blocking(ours, False)
         self._in = os.fdopen(ours, "wb", buffering=0)
         return os.fdopen(its, "rb")
 
     def feed(self, data: bytes) -> None:
-        """Give it more on stdin; what it can't read any more is dropped: its end is told by its output's end."""
+        """Give it more on stdin; what it can't read any more is dropped: its end is told by its output's end.
+
+        Raises NoAnswer when it has read nothing for too long.
+        """
         if self._in is not None:
             with contextlib.suppress(BrokenPipeError), self._feeding:
-                while data:
-                    data = data[self._in.write(data) or 0 :]
+                rest = memoryview(data)
+                while rest:
+                    written = self._in.write(rest)
+                    rest = rest[written or 0 :]
+                    if not written and not _writable(self._in.fileno(), self._idle):
+                        raise NoAnswer(f"nothing was read for {self._idle:.0f} s by: {self._command}")
 
     def feed_no_more(self) -> None:
         if self._in is not None:
@@ -270,7 +279,7 @@ def _call(program: Any, command: Command, stdin: int, out: int, err: int) -> Any
         _bg=True,
         _bg_exc=False,
         _new_session=True,
-        _preexec_fn=_hang_up_counts,
+        _preexec_fn=lambda: _prepare(command.memory),
         _env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},  # for a jump host's ssh too, which has none of our options
         _ok_code=tuple(range(-128, 256)),
         _encoding=ANY_BYTES,
@@ -278,8 +287,10 @@ def _call(program: Any, command: Command, stdin: int, out: int, err: int) -> Any
     )
 
 
-def _hang_up_counts() -> None:
+def _prepare(memory: int | None) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # sh has it ignored in what it starts
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 def _as_file(data: bytes) -> IO[bytes]:
@@ -288,6 +299,12 @@ def _as_file(data: bytes) -> IO[bytes]:
     file.write(data)
     file.seek(0)
     return file
+
+
+def _writable(fd: int, seconds: float | None) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_WRITE)
+        return bool(selector.select(seconds))
 
 
 def _readable(fd: int, seconds: float) -> bool:

@@ -27,6 +27,7 @@ WINDOW = "--modify-window=-1"
 ALWAYS = ("-s", "-rltE", WINDOW, "--timeout=60", "--out-format=%i %b %n")
 
 
+MOST_MEMORY = 4 * 1024**3  # bytes that what comes may take: a list of names need not have an end (10 million: 1 GiB)
 QUIET = os.path.abspath(quiet.__file__)
 NAMED = ("--from0", "--files-from=-")
 NAMED_LINE = ":"
@@ -139,7 +140,7 @@ def _command(
     if platform.access == "rsync-only":  # rrsync refuses both (measured); a pull does not tell it the second
         always = tuple(option for option in ALWAYS if option != "-s" and not (pushes and option == WINDOW))
     argv = (*platform.rsync.command, *always, *options, *platform.rsync.options, *rsh, "--", *ends)
-    return Command(argv, stdin, cwd)
+    return Command(argv, stdin, cwd, None if pushes else MOST_MEMORY)
 
 
 def over(command: Command, platform: Platform, there: Platform) -> Command:
@@ -210,7 +211,8 @@ def changes(out: bytes) -> Changes:
     >>> changes(b"cd+++++++++ 0 d/\\n<f+++++++++ 812 d/a\\n<f.st...... 10 b\\n")
     Changes(files=2, bytes_sent=822, skipped=(), deleted=0)
     """
-    found = re.findall(rb"^[<>]f\S* (\d+) ", out, re.MULTILINE)
+    # A host can have rsync print lines of its choice: a number may be longer than Python reads.
+    found = re.findall(rb"^[<>]f\S* (\d{1,18}) ", out, re.MULTILINE)
     skipped = re.findall(rb'^skipping non-regular file "(.*)"$', out, re.MULTILINE)
     deleted = len(re.findall(rb"^\*deleting .*[^/\n]$", out, re.MULTILINE))
     words = tuple(name.decode("utf-8", "replace") for name in skipped)

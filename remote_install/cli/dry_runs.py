@@ -120,7 +120,7 @@ def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None
     where = found or fetch.Place(_guessed(context, platform), _folders(context, platform))
     for command in fetch.fetching(context.run, platform, paths, where):
         _command(context, command, "the names")
-    for command in fetch.fetching(context.run, platform, paths, where, *DRY) if found else ():
+    for command in fetch.looking(context.run, platform, paths, where, *DRY) if found else ():
         _show(context, platform, command)
 
 
