@@ -9,7 +9,7 @@ from typing import Any, Callable
 from remote_install import jobs, place, plan, report
 from remote_install.asked import Asked
 from remote_install.call import ask_if_there, call, converse
-from remote_install.conversation import Conversation, Json
+from remote_install.conversation import Conversation, Json, job_of
 from remote_install.pool import on_a_host
 from remote_install.report import Report
 from remote_install.rsync_only import is_mirrored
@@ -17,7 +17,7 @@ from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer.errors import HostUnsuitable, RemoteInstallError
 from transfer.platforms import Platform
-from transfer.wording import visible
+from transfer.wording import told
 
 MOST_TOLD = 100  # of what is left
 
@@ -99,7 +99,7 @@ def _by_rsync(run: RunDirectory, platform: Platform, asked: list[Asked], how: Ho
         alive: list[str] = []
 
         def hear(reply: Json) -> None:
-            one = by_name.get(str(reply.get("job"))) if reply["reply"] == "job" else None
+            one = by_name.get(job_of(reply)) if reply["reply"] == "job" else None
             if one is not None:
                 told.append((report.from_reply(reply, one.platform), one))
             if reply["reply"] == "plan":
@@ -128,7 +128,7 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, asked: lis
         reply = there.hear("job", "absent", "cleaned", "plan")
         if reply["reply"] != "job":
             break
-        one = by_name.get(str(reply.get("job")))
+        one = by_name.get(job_of(reply))
         if one is not None:
             told.append((report.from_reply(reply, one.platform), one))
     if reply["reply"] == "absent":
@@ -154,10 +154,10 @@ def _go_on(
 
 def _outcome(reply: Json, platform: Platform) -> dict[str, Any]:
     files, rows = reply.get("files"), reply.get("left")
-    in_order = type(files) is int and files >= 0 and isinstance(rows, list) and len(rows) <= MOST_TOLD
+    in_order = type(files) is int and 0 <= files < 2**63 and isinstance(rows, list) and len(rows) <= MOST_TOLD
     if not in_order or not all(isinstance(row, list) and len(row) >= 2 for row in rows or []):
         raise _not_in_order(platform)
-    left = tuple((visible(str(row[0]))[:4096], visible(str(row[1]))[:4096]) for row in rows or [])
+    left = tuple((told(row[0], 4096), told(row[1], 4096)) for row in rows or [])
     folders = _texts(reply.get("folders", []), platform)
     run_dir = plan.path(reply, "run_dir", platform)
     return {"run_dir": run_dir, "removed": True, "files": files, "left": left, "folders": folders}
@@ -166,7 +166,7 @@ def _outcome(reply: Json, platform: Platform) -> dict[str, Any]:
 def _texts(value: object, platform: Platform) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _not_in_order(platform)
-    return tuple(visible(str(one))[:4096] for one in value)
+    return tuple(told(one, 4096) for one in value)
 
 
 def _not_in_order(platform: Platform) -> HostUnsuitable:

@@ -219,7 +219,7 @@ def _ask(platform: Platform, host: str, process: Identity, talk: Talk) -> tuple[
         except ProgramMissing as missing:
             raise program.unsuitable(platform, host, str(missing)) from None
     alive, why = reply.get("alive"), reply.get("why")
-    if alive not in (True, False, None) or not isinstance(why, str):
+    if not (alive is None or isinstance(alive, bool)) or not isinstance(why, str):
         raise HostUnsuitable(f"{host}: its answer is not in order", "", host)
     return alive, _short(why)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -18,6 +19,7 @@ from transfer.errors import (
     HostUnsuitable,
     InstallCommandFailed,
     JobRunnerError,
+    NoAnswer,
     RefusedBySite,
     RemoteInstallError,
     TransferError,
@@ -29,8 +31,14 @@ Json = dict[str, Any]
 SILENCE = 60.0  # seconds without a reply after which a host counts as hung; watch says something every 5
 GOODBYE = 2.0  # seconds that ssh gets to end by itself after the last line
 ALIVE = 10.0  # seconds between two signs of life to a program that waits for us
+LONGEST_REPLY = 8 * 1024 * 1024  # bytes; the plan of an install may be longer: wire.MAX_LINE
+ANSWER = 256 * 1024 * 1024  # bytes of all replies to one call, but for what jobs print
+ENOUGH = 300.0  # seconds for a call that is no work, and for one to begin, whatever signs of life come
+FOR_A_JOB = 60.0  # seconds more for each job that is submitted or ended
+UNLIMITED = ("install", "clean")  # what they do there may take hours: as long as signs of life come
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
+STRANGE = "Is that host what it should be?"
 BY_CODE: dict[int, type[RemoteInstallError]] = {
     1: InstallCommandFailed,
     2: UsageError,
@@ -62,10 +70,13 @@ class Conversation:
         run directory lies; that is no reply."""
         self._running, self._host, self._verb = running, host, verb
         self._on_noise, self._on_place = on_noise, on_place
+        self._until: float | None = time.monotonic() + ENOUGH
         self._replies = self._hear()
 
     def say(self, request: Json) -> None:
-        """One request."""
+        """One request. Raises NoAnswer when nobody reads it."""
+        allowed = allowance(self._verb, request)
+        self._until = None if allowed is None else max(self._until or 0.0, time.monotonic() + allowed)
         self._running.feed(json.dumps(request).encode("ascii") + b"\n")
 
     def say_no_more(self) -> None:
@@ -92,15 +103,17 @@ class Conversation:
         """Say every few seconds that we are here, in a block that does something else."""
 
         def beat(over: threading.Event) -> None:
-            while not over.wait(ALIVE):
-                self._running.feed(b"\n")
+            with contextlib.suppress(NoAnswer):  # who listens for replies is told so too
+                while not over.wait(ALIVE):
+                    self._running.feed(b"\n")
 
         with meanwhile(beat):
             yield
 
     def _hear(self) -> Iterator[Json]:
         marked = noise = False
-        for line in _lines(self._running, self._host):
+        size, longest = 0, wire.MAX_LINE if self._verb == "install" else LONGEST_REPLY
+        for line in _lines(self._running, self._host, longest, self._check_time):
             if not marked:
                 marked = line.strip() == wire.MARKER.encode("ascii")
                 noise = noise or (bool(line) and not marked)
@@ -108,6 +121,9 @@ class Conversation:
                     self._on_noise()
                 continue
             reply = _reply(line, self._host)
+            size += 0 if reply["reply"] in ("output", "alive") else len(line)
+            if size > max(ANSWER, longest):
+                raise HostUnsuitable(f"{self._host}: its answer to {self._verb} does not end", STRANGE, self._host)
             if reply["reply"] == wire.LAST:
                 self._running.feed_no_more()
                 self._running.wait_until(lambda: False, GOODBYE)
@@ -117,6 +133,10 @@ class Conversation:
             else:
                 yield reply
         self._raise_why_it_broke(marked)
+
+    def _check_time(self) -> None:
+        if self._until is not None and time.monotonic() > self._until:
+            raise NoAnswer(f"{self._host}: {self._verb} there does not come to an end", STRANGE, self._host)
 
     def _raise_why_it_broke(self, marked: bool) -> None:
         assert self._running.exit_code is not None
@@ -135,11 +155,33 @@ class Conversation:
         raise ProgramMissing(words or f"exit {outcome.exit_code} without a word")
 
 
-def _lines(running: execute.Running, host: str) -> Iterator[bytes]:
-    """Whole lines of its output; what a host may send in one, and before the marker line, is limited."""
+def allowance(verb: str, request: Json) -> float | None:
+    """Seconds that a call may take in all; None: as long as signs of life come.
+
+    >>> allowance("kill", {"jobs": [{}, {}], "grace": 10.0}), allowance("clean", {})
+    (430.0, None)
+    """
+    if verb in UNLIMITED:
+        return None
+    jobs = request.get("jobs") if verb in ("submit", "kill") else None
+    more = [float(request.get(name) or 0.0) for name in ("seconds", "grace")]
+    return ENOUGH + sum(more) + FOR_A_JOB * len(jobs or ())
+
+
+def _lines(
+    running: execute.Running,
+    host: str,
+    longest: int = wire.MAX_LINE,
+    check_time: Callable[[], None] = lambda: None,
+) -> Iterator[bytes]:
+    """Whole lines of its output; what a host may send in one, and before the marker line, is limited.
+
+    longest: bytes of one. check_time: raises when it takes too long in all.
+    """
     parts: list[bytes] = []
     size, noise, marked = 0, 0, False
     for data in running:
+        check_time()
         *lines, rest = data.split(b"\n")
         for line in lines:
             whole = b"".join((*parts, line))
@@ -149,7 +191,7 @@ def _lines(running: execute.Running, host: str) -> Iterator[bytes]:
             yield whole
         parts.append(rest)
         size += len(rest)
-        if size > (wire.MAX_LINE if marked else NOISE) or noise > NOISE:
+        if size > (longest if marked else NOISE) or noise > NOISE:
             raise HostUnsuitable(
                 f"{host}: its answer is no line of ours", "Does a start-up file there print a lot?", host
             )
@@ -169,6 +211,12 @@ def _reply(line: bytes, host: str) -> Json:
     return reply
 
 
+def job_of(reply: Json) -> str:
+    """The name of the job that a reply is about; "" where it tells none."""
+    job = reply.get("job")
+    return job if isinstance(job, str) else ""
+
+
 def error_of(reply: Json, host: str) -> RemoteInstallError:
     """The error that a reply tells."""
     code = reply.get("code")
@@ -177,4 +225,4 @@ def error_of(reply: Json, host: str) -> RemoteInstallError:
 
 
 def _printable(text: object) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:2000]
+    return "".join(c if c.isprintable() else "?" for c in text[:2000]) if isinstance(text, str) else ""

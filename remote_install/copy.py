@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from remote_install.call import ask_if_there, call
 from remote_install.conversation import Conversation
+from remote_install.plan import is_path
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.talk import Talk
@@ -116,7 +117,7 @@ def _resolved(platform: Platform, path: str, talk: Talk, make: bool) -> str:
 
 
 def _checked(platform: Platform, path: str, found: object) -> str:
-    told = isinstance(found, str) and found.startswith("/") and "\0" not in found
+    told = isinstance(found, str) and found.startswith("/") and is_path(found)
     if not told or not (path.startswith("~") or str(found).endswith(f"/{path}")):
         host = platform.hosts[0]
         raise HostUnsuitable(f"{host}: it does not say where {path} is", "Name an absolute path.", host)

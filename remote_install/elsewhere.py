@@ -14,6 +14,7 @@ from transfer.errors import ConfigError, HostUnsuitable
 from transfer.platforms import Platform
 from transfer.wording import visible
 
+MOST, LONGEST_PATH = 100, 4096  # links, and characters of a path and what it leads to
 FOLDER = links.ELSEWHERE.decode()
 
 
@@ -66,10 +67,18 @@ def from_reply(fields: object, platform: Platform) -> Mapping[str, str]:
     Raises HostUnsuitable for anything else: whatever the host is, nothing it sends is believed unseen.
     """
     found: dict[str, Any] = fields if isinstance(fields, dict) else {}
+    if len(found) > MOST or any(not isinstance(there, str) for there in found.values()):
+        raise _not_in_order(platform)
+    if any(len(path) + len(there) > LONGEST_PATH for path, there in found.items()):
+        raise _not_in_order(platform)
     for path, there in found.items():
         parts = path.split("/")
         plain = path.isprintable() and not {"", ".", "..", ".remote-install"} & set(parts)
-        if not plain or not isinstance(there, str) or not there.startswith("/") or not there.isprintable():
-            host = platform.hosts[0]
-            raise HostUnsuitable(f"{host}: what it says of symlink_dirs is not in order", "", host)
+        if not plain or not there.startswith("/") or not there.isprintable():
+            raise _not_in_order(platform)
     return found
+
+
+def _not_in_order(platform: Platform) -> HostUnsuitable:
+    host = platform.hosts[0]
+    return HostUnsuitable(f"{host}: what it says of symlink_dirs is not in order", "", host)

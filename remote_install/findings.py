@@ -18,6 +18,8 @@ NAMES = (
 )
 LEAST_PYTHON = (3, 6)
 LEAST_RSYNC = (3, 1, 3)  # older ones refuse --modify-window=-1 (see transfer/rsync.py)
+CAREFUL_RSYNC = (3, 2, 5)  # older ones write what a host sends, asked for or not
+CARELESS = "The one here is old: `pull` only from hosts that you trust, unless CVE-2022-29154 is mended in it."
 LEAST_ROOM, LEAST_FILES = 1024 * 1024, 16  # with fewer bytes or files than these a disk is full
 LITTLE_ROOM, LITTLE_FILES, SHARE = 10 * 10**9, 10_000, 0.05  # below both a number and a share it is nearly full
 CLOCK_OFF = 5.0  # seconds; all that is told of jobs is told by the clock there
@@ -203,7 +205,8 @@ def rsync_versions(here: str, there: object, host: str) -> Told:
         hint = "Have one installed there; one that PATH does not lead to is named by rsync.command in hosts.yaml: "
         hint += "`rsync --rsync-path=/PATH/rsync`."
         raise HostUnsuitable(f"{host}: rsync there is {shown}, and {least} or newer is needed", hint, host)
-    return ", ".join(f"{version} {where}" for version, where in ((shown, "there"), (here, "here")) if version), ""
+    detail = ", ".join(f"{version} {where}" for version, where in ((shown, "there"), (here, "here")) if version)
+    return detail, CARELESS if is_older(here, CAREFUL_RSYNC) else ""
 
 
 def is_older(version: str, least: tuple[int, ...]) -> bool:

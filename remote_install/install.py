@@ -20,7 +20,7 @@ from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
 from remote_install.source import Content
 from remote_install.talk import Talk
-from transfer import rsync
+from transfer import rsync, wording
 from transfer.command import Command
 from transfer.errors import (
     HostUnsuitable,
@@ -164,7 +164,7 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: boo
         told = _until(there, platform, talk, "installed", "changed")
     if told["reply"] == "changed":
         raise TransferInterrupted(
-            f"{platform.hosts[0]}: a file changed here while it was installed: {visible(str(told.get('path')))}",
+            f"{platform.hosts[0]}: a file changed here while it was installed: {wording.told(told.get('path'), 4096)}",
             "Install again when nothing writes to the run directory.",
             platform.hosts[0],
         )

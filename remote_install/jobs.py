@@ -10,7 +10,7 @@ from typing import Any, Callable
 from remote_install import place, pool, record, report
 from remote_install.asked import Asked, by_host, has_hosts_of_their_own, host_of, platforms_of
 from remote_install.call import call
-from remote_install.conversation import error_of
+from remote_install.conversation import error_of, job_of
 from remote_install.own_runner import runner_fields
 from remote_install.pool import on_a_host
 from remote_install.record import Token
@@ -99,7 +99,7 @@ def discover(run: RunDirectory, platform: Platform, talk: Talk) -> list[Asked]:
 
     on_a_host(platform, act, talk)
     reports = [report.from_reply(reply, platform) for reply in replies if reply["reply"] == "job"]
-    return [Asked(one.job, platform, number=one.number) for one in reports]
+    return list({one.job: Asked(one.job, platform, number=one.number) for one in reports}.values())
 
 
 def _ask(
@@ -130,7 +130,7 @@ def _hear(
     reply: dict[str, Any],
     reports: dict[str, Report],
 ) -> None:
-    one = by_name.get(str(reply.get("job")))
+    one = by_name.get(job_of(reply))
     if one is None:
         return
     if reply["reply"] == "job":

@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import Any
 
+from remote_install import plan
 from remote_install.jobhost import sharing
 from remote_install.rsync_only import is_mirrored, run_dir
 from remote_install.run_directory import JOBS, RunDirectory
@@ -82,8 +83,7 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
 
 def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
     """Keep in mind what the job host says of its place. Raises ConfigError for a contradiction."""
-    path = reply.get("run_dir")
-    if talk.learnt.here.get(platform.name) or platform.local or not isinstance(path, str):
+    if talk.learnt.here.get(platform.name) or platform.local or platform.filesystem == sharing.SEPARATE:
         return
     if reply.get("shared") is not True:
         if platform.submit_from == "here":
@@ -93,7 +93,7 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
                 "Only where the filesystem is shared can the job runner here start jobs in it.",
             )
         return
-    talk.learnt.shared[platform.name] = path
+    talk.learnt.shared[platform.name] = plan.path(reply, "run_dir", platform)
     seen = reply.get("runner_seen") is True and _asks_for_cluster(platform)  # to nothing else is that an answer
     talk.learnt.here[platform.name] = seen or platform.submit_from == "here"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,10 +10,12 @@ from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobhost.status import ENDED, MAX_MESSAGES, TIME
 from transfer.errors import ConnectionLost, HostUnreachable, HostUnsuitable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
+from transfer.wording import told
 
 STATES = ("submitted", "running", "unknown", *ENDED)
 SIGNAL = re.compile(r"[A-Z0-9+-]{1,16}")
 MAX_TEXT = 2000
+MAX_SECONDS = 10.0**10
 KEYS = (
     *("job", "try", "state", "exit_code", "signal", "reason", "platform", "host", "job_runner", "job_id"),
     *("submitted_at", "started_at", "finished_at", "messages", "error"),
@@ -97,7 +98,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         submitted_at=_matching(TIME, reply.get("submitted_at")),
         started_at=_matching(TIME, reply.get("started_at")),
         finished_at=_matching(TIME, reply.get("finished_at")),
-        found=str(reply.get("found") or ""),
+        found=told(reply.get("found")),
         kill_asked=reply.get("kill_asked") is True,
         missed_for=_seconds(reply.get("missed_for")),
         messages=_messages(reply.get("messages")),
@@ -167,10 +168,11 @@ def _matching(pattern: re.Pattern[str], value: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None
+    return float(value) if type(value) in (int, float) and 0 <= value < MAX_SECONDS else None  # type: ignore[arg-type, operator]
 
 
 def _printable(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    return (value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value))[:MAX_TEXT]
+    value = value[:MAX_TEXT]
+    return value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)

@@ -22,7 +22,7 @@ from transfer.platforms import Platform
 from transfer.progress import Seen
 from transfer.rsync import Changes
 from transfer.sync import transfer
-from transfer.wording import visible
+from transfer.wording import told
 
 UUID, MANIFEST, MARK = (OURS + b"/" + name for name in (b"uuid", b"manifest", b"unfinished"))
 IGNORE = ("--ignore-missing-args", "--no-links")  # a link there could lead to anything here
@@ -131,7 +131,7 @@ def _check_owner(target: Target, uuid: str, there: str, adopt: bool, platform: P
     if owner and owner.get("uuid") != uuid and not adopt:
         raise WouldDoHarm(
             f"{platform.hosts[0]}: {there} holds another run directory under this run id, installed from "
-            f"{visible(str(owner.get('origin', 'elsewhere')))}",
+            f"{told(owner.get('origin')) or 'elsewhere'}",
             "Give this run an id of its own with --run-id, or take the place over with --adopt.",
             platform.hosts[0],
         )

@@ -16,7 +16,7 @@ from transfer import rsync
 from transfer.errors import TransferError, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.sync import transfer
-from transfer.wording import visible
+from transfer.wording import told, visible
 
 CLOSED = OURS + b"/closed"
 
@@ -74,7 +74,7 @@ def _check_owner(target: Target, run: RunDirectory, there: str, platform: Platfo
     if run.known_uuid() not in (None, owner["uuid"]):
         raise WouldDoHarm(
             f"{host}: {there} holds another run directory under this run id, installed from "
-            f"{visible(str(owner.get('origin', 'elsewhere')))}",
+            f"{told(owner.get('origin')) or 'elsewhere'}",
             "Remove it from there, or name the run that you mean with --run-id.",
             host,
         )

@@ -13,7 +13,7 @@ from typing import Any, Callable
 from remote_install import jobs, report
 from remote_install.asked import Asked, by_host, host_of, take_again
 from remote_install.call import call
-from remote_install.conversation import error_of
+from remote_install.conversation import error_of, job_of
 from remote_install.pool import on_a_host
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
@@ -137,7 +137,7 @@ class _Watch:
         return {stream: self._offsets[job][stream] for stream in self._viewer.streams}
 
     def _heard(self, on: Platform, reply: dict[str, Any]) -> None:
-        one = self._by_name.get(str(reply.get("job")))
+        one = self._by_name.get(job_of(reply))
         if one is None:
             return
         if reply["reply"] == "output":

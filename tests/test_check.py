@@ -101,6 +101,11 @@ def test_which_versions_of_rsync_will_do(here: str, there: object, error: type[R
             findings.rsync_versions(here, there, "login1")
 
 
+@pytest.mark.parametrize(("here", "warns"), [("3.1.3", True), ("3.2.4", True), ("3.2.5", False), ("", False)])
+def test_an_rsync_here_that_believes_what_is_sent_is_told(here: str, warns: bool) -> None:
+    assert ("CVE-2022-29154" in findings.rsync_versions(here, "3.1.3", "login1")[1]) == warns
+
+
 @pytest.mark.parametrize(("off", "warns"), [(0.0, False), (4.9, False), (-4.9, False), (7.0, True), (-3600.0, True)])
 def test_when_a_clock_is_off(off: float, warns: bool) -> None:
     detail, remedy = findings.clock(1000.5 + off, 1000.0, 1001.0)

@@ -224,6 +224,12 @@ def test_every_link_to_a_file_leads_to_one(name: str) -> None:
         assert (root / target).exists(), target
 
 
+def test_every_test_that_holds_a_promise_is_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", page("security.md"))
+    assert named
+    assert [path for path in named if not (DOCS.parent / path).is_file()] == []
+
+
 def test_every_link_has_words() -> None:
     """Sphinx would fill them in, but where the repository is looked at they would not be seen."""
     for path in DOCS.glob("*.md"):

@@ -15,6 +15,15 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def told(value: object, longest: int = 300) -> str:
+    """What a host tells, as it can stand in a message: visible, cut; "" for what is no text.
+
+    >>> told("a" * 301) == "a" * 300, told(7), told(None)
+    (True, '', '')
+    """
+    return visible(value[:longest]) if isinstance(value, str) else ""
+
+
 def shown(text: str) -> str:
     """The text as it can stand in a message: visible, and not endless.
 

@@ -90,10 +90,13 @@ def _xml(text: str) -> str:
 
 
 def _seconds(told: Report) -> float:
-    """How long the job took by its host's clock; 0 where that is not known."""
+    """How long the job took by its host's clock; 0 where that is not known, or tells a 31st of February."""
     if not (told.started_at and told.finished_at):
         return 0.0
-    began, ended = (
-        calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")) for at in (told.started_at, told.finished_at)
-    )
+    try:
+        began, ended = (
+            calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")) for at in (told.started_at, told.finished_at)
+        )
+    except ValueError:
+        return 0.0
     return float(max(0, ended - began))

@@ -193,7 +193,7 @@ def _rows(fields: Json) -> Brought:
         for row in fields.get("entries", []):
             for path, entry in unpack([row]).items():
                 found.setdefault(path, set()).add(entry)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, RecursionError):
         pass  # a file that was tampered with: what it does not tell is not deleted
     return found
 
@@ -211,7 +211,7 @@ def _altered(fields: Json) -> Altered:
                 found[to_bytes(row[0])] = None
             else:
                 found.update(unpack([row]))
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, RecursionError):
         return {}
     return found
 

@@ -16,6 +16,7 @@ MARK = b"\n" + MARKER.encode("ascii") + b"\n"  # a login banner may lack its lin
 LAST = "end"
 RSYNC = "rsync"  # in place of a verb: says the marker line and becomes rsync
 MAX_LINE = 64 * 1024 * 1024  # bytes of one reply: the plan of an install of a million files
+LONGEST_NUMBER = 30  # characters
 PIECE = 32 * 1024  # bytes of replies that go out together
 SILENCE = 45.0  # seconds after which a client that should say something every few counts as gone
 HEARTBEAT = 5.0  # seconds of silence at most: a line that can't be written tells that nobody listens
@@ -33,6 +34,23 @@ class Refusal(Exception):
         self.hint = hint
 
 
+def _whole(text: str) -> int:
+    """To read a number takes the square of its length, and Python 3.9 does not limit that."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number of %d digits" % len(text))
+    return int(text)
+
+
+def _number(text: str) -> float:
+    found = float(text)
+    if not abs(found) < float("inf"):
+        raise ValueError("not a number: %s" % text[:LONGEST_NUMBER])
+    return found
+
+
+STRICT = json.JSONDecoder(parse_int=_whole, parse_float=_number, parse_constant=_number)
+
+
 def encode(reply: str, fields: Json) -> bytes:
     """One reply as a line.
 
@@ -45,9 +63,9 @@ def encode(reply: str, fields: Json) -> bytes:
 
 
 def decode(line: Union[bytes, str]) -> Json:
-    """The reply of a line. Raises ValueError when it is none."""
+    """The reply of a line. Raises ValueError when it is none, or holds a number that no reply of ours has."""
     try:
-        reply = json.loads(line)
+        reply = STRICT.decode(line if isinstance(line, str) else line.decode("ascii"))
     except RecursionError:
         raise ValueError("nested too deep")
     if not isinstance(reply, dict) or not isinstance(reply.get("reply"), str):
