@@ -21,6 +21,8 @@ from transfer.progress import Moved, Seen
 EVERY = 0.2  # seconds from one look to the next
 PATIENCE = 0.7  # seconds that something must last to be shown: rich takes time to import, and a flash tells nothing
 
+NARROWEST, LOWEST = 20, 3  # columns and lines of a terminal on which something can be drawn
+
 Jobs = Callable[[], list[Report]]
 
 
@@ -100,12 +102,16 @@ class Screen:
 
         reports = told() if (told := self._jobs) else []
         rows = [drawing.Row(one, self._seconds(one)) for one in reports]
-        columns, lines = os.get_terminal_size(self._stream.fileno())
-        paper = drawing.Paper(max(20, columns), max(3, lines), self._stream.encoding or "utf-8", self._colour)
+        size = os.get_terminal_size(self._stream.fileno())
+        columns, lines = size.columns or 80, size.lines or 24  # some that are made by programs know none
+        paper = drawing.Paper(columns, lines, self._stream.encoding or "utf-8", self._colour)
         with self._lock:
             transfers = [(name, moved) for name, moved in self._transfers.values() if moved]
             rows = rows if self._jobs else []
             if self._over.is_set() or not (transfers or rows) or not _is_in_front(self._stream):
+                return
+            if columns < NARROWEST or lines < LOWEST:
+                self._erase()
                 return
             text = drawing.drawn(transfers, rows, paper)
             if text != self._text:
