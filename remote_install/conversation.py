@@ -35,6 +35,7 @@ LONGEST_REPLY = 8 * 1024 * 1024  # bytes; the plan of an install may be longer: 
 ANSWER = 256 * 1024 * 1024  # bytes of all replies to one call, but for what jobs print
 ENOUGH = 300.0  # seconds for a call that is no work, and for one to begin, whatever signs of life come
 FOR_A_JOB = 60.0  # seconds more for each job that is submitted or ended
+SLOWEST = 10_000.0  # bytes a second that come at least: a long log takes its time
 UNLIMITED = ("install", "clean")  # what they do there may take hours: as long as signs of life come
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
@@ -130,9 +131,14 @@ class Conversation:
                 return
             if reply["reply"] == "place":
                 self._on_place(reply)
-            else:
-                yield reply
+                continue
+            began = time.monotonic()
+            yield reply
+            self._allow(time.monotonic() - began + len(line) / SLOWEST)  # who reads may take his time
         self._raise_why_it_broke(marked)
+
+    def _allow(self, seconds: float) -> None:
+        self._until = None if self._until is None else self._until + seconds
 
     def _check_time(self) -> None:
         if self._until is not None and time.monotonic() > self._until:

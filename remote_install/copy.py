@@ -62,7 +62,8 @@ def pull(platform: Platform, path: str, target: str, talk: Talk) -> Changes:
 def pulling(platform: Platform, source: Callable[[], str], target: str, *more: str) -> Command:
     """What `pull` runs, with `more` options. Raises UsageError."""
     _check_target(target)
-    options = (*more, *OPTIONS, "--no-devices", "--no-specials")
+    # --no-inc-recursive: with it one list is looked at as a whole, so that nothing in it comes behind a link in it.
+    options = (*more, *OPTIONS, "--no-devices", "--no-specials", "--no-inc-recursive")
     return rsync.pull(platform, platform.hosts[0], source(), target, options)
 
 

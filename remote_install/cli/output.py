@@ -69,7 +69,7 @@ class Output:
     def annotate(self, title: str, message: str) -> None:
         """Show an error on the page of a run, where a CI system has one."""
         if self.ci.github:
-            self._raw(sys.stderr, ci.annotation(title, message))
+            self._raw(sys.stderr, ci.annotation(_printable(title), _printable(message)))
 
     def tell_end(self, report: Report) -> None:
         """How a job ended: talk, but a failure is said to the quiet too."""

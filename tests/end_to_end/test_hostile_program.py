@@ -6,6 +6,7 @@ The answers are real ones, recorded from a job host over ssh, and then changed: 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import pytest
 from hosts import JobHost
 
 from remote_install import bundle, call, cli, conversation
+from remote_install.cli.output import Output
 from remote_install.jobhost import wire
 from transfer import execute
 from transfer.command import Command
@@ -87,7 +89,7 @@ NASTY = [
     ),
 ]
 CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
-SEEDS, SLOW_SEEDS = 5, 200  # for each verb
+SEEDS, SLOW_SEEDS = 4, 200  # for each verb
 
 
 @dataclass
@@ -328,6 +330,23 @@ def test_signs_of_life_without_end_are_not_waited_for(user: User, monkeypatch: p
         code, _out, err = user(*words)
         assert (code in (4, 8), b"does not come to an end" in err) == (True, True), err
         assert time.monotonic() - began < 10
+
+
+def test_who_reads_slowly_is_no_matter_of_the_host(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `logs -f | less`."""
+    monkeypatch.setattr(conversation, "ENOUGH", 0.5)
+    pause = functools.partial(time.sleep, 1.0)
+    monkeypatch.setattr(Output, "job_output", lambda *_: pause())
+    rows = [row for row in rows_of(user.recorded["watch"]) if row["reply"] == "output"]
+    ended = [row for row in rows_of(user.recorded["watch"]) if row["reply"] == "job"][-1:]
+    (row, *_) = [row for row in rows if row["stream"] == "out"]
+    user.tells("watch", b"")
+    parts = [answer(row), json.dumps(ended[0]).encode() + b'\n{"reply": "end"}\n']
+    for number, part in enumerate(parts):
+        (user.answers / f"part{number}").write_bytes(part)
+    write_hosts_yaml(user.client, f"#!/bin/sh\ncat {user.answers}/part0; sleep 0.2; exec cat {user.answers}/part1\n")
+    code, _out, err = user("logs", "demo", "train")
+    assert code == 0, err
 
 
 def test_replies_without_end_do_not_take_all_memory(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
