@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import error_messages
 import pytest
 
 from remote_install.cli import arguments, signals
-from remote_install.jobhost import layout
+from remote_install.jobhost import layout, wire
+from remote_install.jobhost.verbs import VERBS
 from remote_install.report import KEYS, STATES
 from remote_install.run_yaml import RUN_YAML, JobSettings
 from transfer import errors, rsync, ssh
@@ -161,6 +163,41 @@ def test_every_variable_that_a_job_sees_is_explained() -> None:
     wanted = set(re.findall(r"REMOTE_INSTALL_[A-Z_]+", source))
     assert set(first_words(page("inside-a-job.md"))) == wanted
     assert wanted
+
+
+def calls_in_jobhost() -> Iterator[ast.Call]:
+    for path in (DOCS.parent / "remote_install/jobhost").rglob("*.py"):
+        yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def constants(values: list[ast.expr]) -> list[str]:
+    return [one.value for one in values if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+
+
+def test_every_verb_reply_and_field_of_the_protocol_is_explained() -> None:
+    text = page("protocol.md")
+    chapter = text.partition("\n## Verbs")[2].partition("\n## ")[0]
+    assert set(first_words(chapter.split("\n\n")[1])) == set(VERBS)
+    said, asked = {wire.LAST, "would", "root", "rsync", "runner"}, set()
+    for call in calls_in_jobhost():
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if name in ("say", "say_soon", "offer"):
+            said |= set(constants(call.args[:1]))
+        elif name in ("text", "number", "strings"):
+            asked |= set(constants(call.args[1:2]))
+        elif name == "get" and ast.unparse(call.func).split(".")[0] in (
+            "request",
+            "wanted",
+            "seen",
+            "mirror",
+            "polling",
+        ):
+            asked |= set(constants(call.args[:1]))
+    assert [name for name in sorted(said) if f"`{name}`" not in text and f'"{name}"' not in text] == []
+    fields = {"a secret's name", "a directive"}  # not of a request: values that are checked like one
+    assert [name for name in sorted(asked - fields) if f"`{name}`" not in text] == []
+    assert f"\n{wire.MARKER}\n" in text
+    assert f"| protocol | {wire.PROTOCOL} |" in text
 
 
 def test_every_state_is_explained() -> None:
