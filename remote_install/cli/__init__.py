@@ -80,7 +80,7 @@ def _dispatch(before: list[str], argv: list[str] | None) -> int:
     if parsed.command is None:
         parser.print_help()
         return 0
-    if argv is not None and parsed.command not in ("run", "submit", "install"):
+    if argv is not None and parsed.command not in ("run", "submit", "install", "ci"):
         raise UsageError(f"{parsed.command} takes no command behind `--`")
     return _run(parsed, argv, before)
 
@@ -111,6 +111,10 @@ def _command(name: str) -> Callable[..., int]:
         from remote_install.cli.demo import demo
 
         return demo
+    if name == "ci":
+        from remote_install.cli.in_ci import ci_command
+
+        return ci_command
     if name == "check":
         from remote_install.cli.check import check_command
 

@@ -165,6 +165,8 @@ def parser() -> argparse.ArgumentParser:
     _dry_run(command("init", "write a first hosts.yaml, from the hosts that ssh_config names", "[--dry-run]"))
     # Hidden: without a summary it has no line in the help.
     commands.add_parser("completion", parents=[everywhere], allow_abbrev=False, formatter_class=plain, usage="")
+    summary = "run another of these commands, with a key that a CI system hands over"
+    run_options.ci(command("ci", summary, "[option...] [-- COMMAND...]"))
     command("demo", "show it all on throw-away job hosts on this machine", "")
     return top
 
@@ -217,7 +219,7 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "submit",
         "see to it that jobs are submitted",
-        "RUN [JOB...] [-p PLATFORM] [--name N] [--again] [--adopt | --no-install] [-- COMMAND...]",
+        "RUN [JOB...] [-p PLATFORM] [--name N] [--again] [--adopt | --no-install] [--parsable] [-- COMMAND...]",
     )
     _run(p)
     p.add_argument("jobs", nargs="*", metavar="JOB", help="jobs of run.yaml; all of them if none is given")
@@ -228,6 +230,7 @@ def _add_submit(command) -> None:  # type: ignore[no-untyped-def]
     _again(p)
     _dry_run(p)
     p.add_argument("--no-install", action="store_true", help="the run directory is there already")
+    p.add_argument("--parsable", action="store_true", help="print the id of each job that is submitted, and no more")
 
 
 def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
@@ -241,6 +244,8 @@ def _add_looks(command) -> None:  # type: ignore[no-untyped-def]
         if name == "wait":
             _timeout(p)
             run_options.reports(p)
+        else:
+            p.add_argument("--snakemake", action="store_true", help="print just `running`, `success` or `failed`")
     p = command("kill", "end jobs: TERM, then KILL", "RUN [JOB...] [-p PLATFORM]... [--grace T]")
     _run(p)
     p.add_argument("jobs", nargs="*", metavar="JOB", help="job names; all jobs if none is given")

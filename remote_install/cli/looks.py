@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remote_install import contact, jobs, report
 from remote_install.asked import Asked, take
-from remote_install.cli import moves
+from remote_install.cli import engines, moves
 from remote_install.cli.context import Context
 from remote_install.cli.results import Results, written
 from remote_install.report import Report
@@ -24,6 +24,8 @@ def submit_command(context: Context) -> int:
     installed = [] if context.arguments.no_install else moves.install_for(context, asked, wanted)
     context.on_interrupt = "the job may have been submitted; the same command typed again does not start it twice"
     reports = moves.submit_installed(context, asked, wanted, installed)
+    if context.arguments.parsable:
+        return engines.tell_ids(context, reports)
     for one in reports:
         if one.found:
             other = ", which was submitted with another command: yours was not started" if one.found == "other" else ""
@@ -36,9 +38,13 @@ def submit_command(context: Context) -> int:
 def poll_command(context: Context) -> int:
     asked = context.asked(context.arguments.jobs)
     reports = jobs.poll(context.run, asked, context.out.talk)
-    context.out.reports(context.run.run_id, reports)
+    if context.arguments.snakemake:
+        code = engines.tell_words(context, reports)
+    else:
+        context.out.reports(context.run.run_id, reports)
+        code = report.exit_code(reports)
     jobs.acknowledge(context.run, reports, asked)
-    return report.exit_code(reports)
+    return code
 
 
 def kill_command(context: Context) -> int:

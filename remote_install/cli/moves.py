@@ -14,7 +14,7 @@ from remote_install.fetch import checked, fetch
 from remote_install.install import Installed, held_twice, install_each
 from remote_install.report import Report
 from remote_install.wanted import Wanted
-from transfer.errors import HostError, RemoteInstallError, UsageError
+from transfer.errors import HostError, RemoteInstallError, UsageError, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.wording import amount, visible
@@ -102,6 +102,18 @@ def submit_installed(
         if error:
             by_job[one.job] = report.not_told(one.job, one.platform, error)
     return [by_job[one.job] for one in asked]
+
+
+def refused_other(told: Report) -> Report:
+    """The report, with an error if it is of another job that was found under the same name."""
+    if told.found != "other":
+        return told
+    error = WouldDoHarm(
+        f"job {told.job} was found, submitted with another command, and its end was not reported here yet: "
+        "yours was not started",
+        f"Wait for it with `remote-install wait RUN {told.job}`, or give yours another --name.",
+    )
+    return report.with_error(told, error)
 
 
 def fetch_command(context: Context) -> int:

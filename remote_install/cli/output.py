@@ -112,6 +112,10 @@ class Output:
                 self._job_line(sys.stdout, report)
             for message in report.messages:
                 self.result(f"  {report.job} says: {message}")
+        self.tell_reports(run_id, reports, also)
+
+    def tell_reports(self, run_id: str, reports: list[Report], also: RemoteInstallError | None = None) -> None:
+        """The document of the contract, and the errors for a reader: all of `reports` but the lines."""
         fields: dict[str, Any] = {"run": run_id, "jobs": [report.as_json() for report in reports]}
         self.document({**fields, "error": worst([also, *(report.error for report in reports)])})
         for error in (*(report.error for report in reports), also):

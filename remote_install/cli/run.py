@@ -18,7 +18,7 @@ from remote_install.install import Installed
 from remote_install.report import Report
 from remote_install.wanted import Wanted
 from remote_install.watch import Viewer, watch
-from transfer.errors import RemoteInstallError, TimedOutHere, WouldDoHarm
+from transfer.errors import RemoteInstallError, TimedOutHere
 
 
 def run(context: Context) -> int:
@@ -71,7 +71,7 @@ def _may_live(context: Context, asked: list[Asked], submitted: list[Report]) -> 
 def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
     """A report of each job, in their order; those whose install target failed are not submitted."""
     done = moves.submit_installed(context, asked, wanted, installed)
-    told_here = [one if one.error else _refused_other(one) for one in done]
+    told_here = [one if one.error else moves.refused_other(one) for one in done]
     not_there = {one.platform.install_target for one in installed if one.error}
     for one, told in zip(asked, told_here):
         if one.platform.install_target not in not_there:  # that is told as an error, at the end
@@ -79,17 +79,6 @@ def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installe
         if told.job_id and told.found == "same":
             context.out.tell(f"{told.job}: found again, not started again")
     return told_here
-
-
-def _refused_other(told: Report) -> Report:
-    if told.found != "other":
-        return told
-    error = WouldDoHarm(
-        f"job {told.job} was found, submitted with another command, and its end was not reported here yet: "
-        "yours was not started",
-        f"Wait for it with `remote-install wait RUN {told.job}`, or give yours another --name.",
-    )
-    return report.with_error(told, error)
 
 
 def _follow(

@@ -1,4 +1,4 @@
-"""The options that only the commands have that see jobs to their end."""
+"""The options that only the commands have that see jobs to their end, and those of ci."""
 
 from __future__ import annotations
 
@@ -18,3 +18,12 @@ def on_cancel(p: argparse.ArgumentParser) -> None:
 
 def reports(p: argparse.ArgumentParser) -> None:
     p.add_argument("--junit", metavar="FILE", help="write how the jobs went there, as JUnit XML")
+
+
+def ci(p: argparse.ArgumentParser) -> None:
+    for option, default, what in (
+        ("--key", "REMOTE_INSTALL_KEY", "the private key, or a file's path"),
+        ("--known-hosts", "REMOTE_INSTALL_KNOWN_HOSTS", "lines of a known_hosts, or a file's path"),
+        ("--line", "REMOTE_INSTALL_LINE", "the command and its words, where none stand behind `--`"),
+    ):
+        p.add_argument(option, metavar="VARIABLE", default=default, help=f"holds {what}; default: {default}")
