@@ -19,7 +19,7 @@ import yaml
 from hosts import JobHost
 
 ROOT = Path(__file__).parents[2]
-CHECKOUT = ("remote_install", "transfer", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+CHECKOUT = ("remote_install", "transfer", "docs", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 # One process for all of them: pip takes longer than everything else here.
 pytestmark = pytest.mark.xdist_group("pipelines")
@@ -71,7 +71,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("action")
     for name in CHECKOUT:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
         else:
             shutil.copy(ROOT / name, folder)
     return folder
