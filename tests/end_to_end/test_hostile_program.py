@@ -320,6 +320,33 @@ def test_each_field_of_a_report_may_hold_anything(user: User) -> None:
             assert_harmless(out + err, (field, value))
 
 
+# Each of these once ended in a traceback, or would where a check is left out.
+WORST = [
+    ("resolve", "path", r'"/\ud800/demo/a"'),
+    ("resolve", "path", f'"/{"x" * 200_000}/demo/a"'),
+    ("watch", "finished_at", '"9999-99-99T99:99:99Z"'),
+    ("poll", "missed_for", "1" + "0" * 400),
+    ("poll", "try", DEEP),
+    ("poll", "job", DEEP),
+    ("poll", "reason", r'"\u001b[31m"'),
+    ("kill", "messages", r'["\u001b[31m", "\ud800"]'),
+    ("hello", "run_dir", r'"/\u001b[2J"'),
+    ("hello", "links", f'{{"a": {DEEP}}}'),
+    ("clean", "files", "9" * 5000),
+    ("clean", "alive", f"[{DEEP}]"),
+    ("check", "free", "NaN"),
+]
+
+
+def test_what_is_worst_is_told_as_an_error(user: User) -> None:
+    for verb, field, value in WORST:
+        rows = rows_of(user.recorded[verb])
+        next(row for row in rows if field in row)[field] = "\0here"
+        data = answer(*rows).replace(b'"\\u0000here"', value.encode())
+        assert b"u0000here" not in data
+        check(user, verb, data, (verb, field, value[:50]))
+
+
 def test_signs_of_life_without_end_are_not_waited_for(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     alive = "#!/bin/sh\nprintf '%s'\nwhile printf '{\"reply\": \"alive\"}\\n'; do sleep 0.1; done\n"
     write_hosts_yaml(user.client, alive % wire.MARK.decode().replace("\n", "\\n"))
