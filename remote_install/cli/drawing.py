@@ -72,9 +72,13 @@ def drawn(transfers: Iterable[tuple[str, Moved]], rows: list[Row], paper: Paper)
 def _transfers(transfers: list[tuple[str, Moved]]) -> Table:
     grid = _grid()
     for name, moved in transfers:
-        bar = ProgressBar(total=100, completed=moved.percent, width=BAR)
-        grid.add_row(Text(name), bar, f"{moved.percent:3d}%", amount(moved.bytes), moved.rate)
+        grid.add_row(Text(name), _done(moved.percent, 100), f"{moved.percent:3d}%", amount(moved.bytes), moved.rate)
     return grid
+
+
+def _done(completed: int, total: int) -> ProgressBar:
+    """A bar; not in rich's own red, which here is a failure's."""
+    return ProgressBar(total, completed, BAR, complete_style="cyan", finished_style="green")
 
 
 def _grid() -> Table:
@@ -90,7 +94,7 @@ def _bar(rows: list[Row]) -> Table:
     states = Counter(row.told.state for row in rows)
     counts = Text(", ").join(_coloured(f"{states[state]} {state}", state) for state in sorted(states))
     grid = _grid()
-    grid.add_row("jobs", ProgressBar(total=len(rows), completed=ended, width=BAR), f"{ended}/{len(rows)}", counts)
+    grid.add_row("jobs", _done(ended, len(rows)), f"{ended}/{len(rows)}", counts)
     return grid
 
 
