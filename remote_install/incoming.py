@@ -92,7 +92,8 @@ def take(run: RunDirectory, folder: str, admits: Admits, host: str) -> list[byte
             if answers[one.path] and one.kind == IS_FOLDER:
                 _set_time(root, one)
     except OSError as error:
-        raise TransferError(f"{visible(os.fsdecode(one.path))} can't be written here: {error.strerror}") from None
+        message = f"{visible(os.fsdecode(one.path))} can't be written here: {error.strerror}"
+        raise TransferError(message, "Mend that, and fetch again: nothing that came is lost.") from None
     finally:
         os.close(root)
     shutil.rmtree(stage)

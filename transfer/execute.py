@@ -90,7 +90,8 @@ class Running:
                     written = self._in.write(rest)
                     rest = rest[written or 0 :]
                     if not written and not _writable(self._in.fileno(), self._idle):
-                        raise NoAnswer(f"nothing was read for {self._idle:.0f} s by: {self._command}")
+                        said = f"nothing was read for {self._idle:.0f} s by: {self._command}"
+                        raise NoAnswer(said, "What should take it hangs, there or here: try again.")
 
     def feed_no_more(self) -> None:
         if self._in is not None:
