@@ -212,7 +212,7 @@ def test_what_is_interrupted_in_its_fetch_is_fetched_by_the_next(client: Client,
     path.write_text(quick + "    rsync: {options: [--bwlimit=100]}\n")  # kilobytes a second
     line = "mkdir results && head -c 1000000 /dev/urandom >results/much"
     process = client.start("run", "demo", "-p", "hpc", "--", "sh", "-c", line)
-    wait_for(lambda: any("bwlimit" in line and line.endswith(" ./ ") for line in client.leftovers()))
+    wait_for(lambda: any("bwlimit" in line and "/incoming/" in line for line in client.leftovers()))
     _, err = ended(process, number)
     assert client.leftovers() == []
     assert "the jobs have ended. To fetch again: remote-install fetch demo results" in err

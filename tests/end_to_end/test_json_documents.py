@@ -19,7 +19,7 @@ from .client import Client, Done
 
 Typed = Callable[..., Done]
 FOLDER = Path(__file__).parents[2] / "docs/schemas"
-WITHOUT = {"schema", "completion", "demo"}  # they print no document
+WITHOUT = {"schema", "completion", "demo", "ci"}  # they print no document
 HERE = ("-p", "localhost")
 GOES_ON = ("--", "sleep", "63")
 # In this order on one run directory: the command line, its exit code.
