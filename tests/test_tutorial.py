@@ -6,51 +6,16 @@ Its real host is one of the throw-away kind, so that no root is needed.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from reading import HOSTS_YAML, on_the_host, plain, steps
 
 from remote_install.cli.throwaway import missing, throwaway_hosts
 
 PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
-HOSTS_YAML = "~/.config/remote-install/hosts.yaml"
-BLOCK = re.compile(r"(?P<before>[^\n]*):?\n\n```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
-# What differs each time: numbers, where the run directory is, whether a job has begun when it is first told of.
-CHANGES = (
-    (r"\d+(\.\d+)?( (bytes|kB))?\b", "N"),
-    (r"\S*/remote-install-run/", "/remote-install-run/"),
-    (r"\S+/forecast \(local\)", "forecast (local)"),
-    (r"\([\w.]+, background", "(HOST, background"),
-    (r"\(N?[\w.]+\): N files", "(HOST): N files"),
-)
-BEGUN = re.compile(r"\w+ N (submitted|running) on ")
-
-
-def steps(page: str) -> list[tuple[str, str, str]]:
-    """What the reader does: ("write", path, text) or ("type", line, what it shows)."""
-    found: list[tuple[str, str, str]] = []
-    for block in BLOCK.finditer(page):
-        named = re.search(r"`([^` ]+/[^` ]+\.(?:sh|yaml))`:?$", block["before"])
-        if block["kind"] == "console":
-            for command in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
-                line, _, shown = command.partition("\n")
-                found.append(("type", line, shown))
-        elif named:
-            found.append(("write", named.group(1), block["text"]))
-    return found
-
-
-def plain(shown: str) -> list[str]:
-    """Output without what differs each time. That a job has begun may be told once, twice or not at all."""
-    for pattern, word in CHANGES:
-        shown = re.sub(pattern, word, shown)
-    lines = [line for line in shown.splitlines() if not BEGUN.match(line)]
-    # Jobs that run side by side end in any order.
-    return sorted(lines) if len([line for line in lines if " succeeded on " in line]) > 1 else lines
 
 
 @pytest.fixture
@@ -93,14 +58,3 @@ def test_what_the_tutorial_shows_is_what_comes(tmp_path: Path, reader: dict[str,
             )
             code = typed.returncode
             assert plain(typed.stdout) == plain(text), f"$ {words}\n{typed.stdout}"
-
-
-def on_the_host(text: str, hosts_file: str) -> str:
-    """The reader's hosts.yaml, with what it takes to reach the throw-away host."""
-    written, real = yaml.safe_load(text), yaml.safe_load(Path(hosts_file).read_text())
-    there = {
-        **real["defaults"],
-        **real["platforms"]["hpc"],
-        "ssh": {**real["defaults"]["ssh"], **real["platforms"]["hpc"]["ssh"]},
-    }
-    return yaml.safe_dump({"platforms": {"hpc": {**written["platforms"]["hpc"], **there}}})
