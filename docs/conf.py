@@ -17,3 +17,5 @@ html_theme = "furo"
 html_title = f"remote-install {release}"
 html_show_sourcelink = False
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
