@@ -1,11 +1,11 @@
 """A run directory on a job host, its jobs submitted there, the truth about them, and the results back."""
 
 __version__ = "0.1.0"
-__all__ = ["Job", "Report", "RunDirectory", "examples_folder"]
+__all__ = ["Job", "Report", "RunDirectory", "ansible_inventory", "examples_folder"]
 
 TYPE_CHECKING = False  # typing's own, without the import of typing: that takes longer than all of ours
 if TYPE_CHECKING:
-    from remote_install.api import Job, RunDirectory
+    from remote_install.api import Job, RunDirectory, ansible_inventory
     from remote_install.report import Report
 
 

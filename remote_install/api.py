@@ -6,15 +6,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Any, Callable
 
-from remote_install import contact, fetch, install, jobs, record
+from remote_install import contact, elsewhere, fetch, install, jobs, record
 from remote_install.asked import Asked, take
+from remote_install.dry_run import Planned, plan_install
 from remote_install.install import Installed
+from remote_install.inventory import inventory_of
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.report import Report
 from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import open_run
+from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets
 from remote_install.watch import Viewer, watch
@@ -85,6 +88,16 @@ class RunDirectory:
         _raise_worst([one.error for one in done])
         return done
 
+    def plan(self, *platforms: str, adopt: bool = False) -> list[Planned]:
+        """What `install` with the same arguments would do now; nothing is changed, here or there. Raises as it does."""
+        talk = Talk()
+        contact.refuse_if_driven(self._run, self._platforms.of_host, talk)
+        named = [one for name in platforms for one in self._platforms.candidates(name)]
+        elsewhere.check_alike(named)
+        planned = side_by_side(lambda one: plan_install(self._run, one, talk, adopt), install.one_each(named))
+        _raise_worst([one.error for one in planned])
+        return planned
+
     def submit(self, *wanted: Job, again: bool = False) -> list[Report]:
         """See to it that the jobs are submitted where the run directory was installed; found again is not started
         again, unless `again`. Raises the worst error of the jobs."""
@@ -94,10 +107,17 @@ class RunDirectory:
         self._wanted.update({job.name: job for job in known})
         return self._told(asked, reports)
 
-    def poll(self, *names: str) -> list[Report]:
-        """The states now. Raises the worst error of the jobs."""
+    def poll(self, *names: str, shown: bool = True) -> list[Report]:
+        """The states now. shown: does an end count as shown to the user, so that the next submission is a new try?
+
+        Raises the worst error of the jobs.
+        """
         asked = self._asked(names)
-        return self._told(asked, jobs.poll(self._run, asked, Talk()))
+        return self._told(asked, jobs.poll(self._run, asked, Talk()), shown=shown)
+
+    def known(self) -> list[Report]:
+        """What is known here of every job, as it was last told; nobody is asked."""
+        return jobs.known(self._run)
 
     def watch(
         self,
@@ -121,12 +141,15 @@ class RunDirectory:
         asked = self._asked(names)
         return self._told(asked, jobs.kill(self._run, asked, grace, Talk()))
 
-    def fetch(self, *paths: str) -> None:
-        """Bring job logs, what run.yaml names, and `paths` back. Raises HostError, TransferError, UsageError."""
+    def fetch(self, *paths: str) -> int:
+        """Bring job logs, what run.yaml names, and `paths` back. Returns how many files came: those that differed.
+
+        Raises HostError, TransferError, UsageError.
+        """
         wanted = (*self._run.settings.fetch, *(fetch.checked(path) for path in paths))
         self._run.remember_fetched(wanted)
-        for platform in {one.platform.install_target: one.platform for one in self._asked(())}.values():
-            fetch.fetch(self._run, platform, wanted, Talk())
+        once = {one.platform.install_target: one.platform for one in self._asked(())}
+        return sum(fetch.fetch(self._run, platform, wanted, Talk()).files for platform in once.values())
 
     def _as_wanted(self, job: Job) -> Wanted:
         candidates = self._platforms.candidates(job.platform)
@@ -145,14 +168,25 @@ class RunDirectory:
         known = [tokens[name] for name in names or sorted(tokens)]
         return [Asked(token.job, self._platforms.get(token.platform), token) for token in known]
 
-    def _told(self, asked: list[Asked], reports: list[Report], to_the_end: bool = False) -> list[Report]:
-        """The reports, which count as shown from now on. Raises the worst of their errors, and TimedOutHere."""
+    def _told(
+        self, asked: list[Asked], reports: list[Report], to_the_end: bool = False, shown: bool = True
+    ) -> list[Report]:
+        """The reports; shown: they count as shown from now on. Raises the worst of their errors, and TimedOutHere."""
         _raise_worst([one.error for one in reports])
         late = ", ".join(one.job for one in reports if not one.ended)
         if late and to_the_end:
             raise TimedOutHere(f"not ended in time: {late}", "They go on; watch again to see their end.")
-        jobs.acknowledge(self._run, reports, asked)
+        if shown:
+            jobs.acknowledge(self._run, reports, asked)
         return reports
+
+
+def ansible_inventory(hosts: str | None = None) -> dict[str, Any]:
+    """hosts.yaml as an Ansible inventory, as `remote-install platforms --ansible` prints it. hosts: the hosts.yaml.
+
+    Raises ConfigError.
+    """
+    return inventory_of(load_platforms(find_hosts_file(hosts, os.environ)))
 
 
 def _nothing(*_told: object) -> None:

@@ -61,6 +61,13 @@ class Planned:
     mode: str = place.SSH
     error: RemoteInstallError | None = None
 
+    @property
+    def changes_something(self) -> bool:
+        """Would anything be changed there?"""
+        plan = self.plan or Plan("")
+        named = plan.send or plan.change or plan.delete or plan.links
+        return bool(named or plan.unfinished or self.install_command)
+
     def as_json(self) -> dict[str, Any]:
         """A target of `install --dry-run --json`: the fields of an install, with the numbers that it would have."""
         found = self.plan or Plan("")

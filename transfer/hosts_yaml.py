@@ -225,6 +225,8 @@ HOSTS_YAML = Key(
             name=_GROUP_NAME,
             item=Key("a group", Kind.TABLE, keys=_GROUP),
         ),
+        # So that the file itself can be an inventory: Ansible looks for this key, we look away.
+        "plugin": Key("the inventory plugin that Ansible reads this file with"),
     },
     check=_check,
 )

@@ -154,7 +154,8 @@ def parser() -> argparse.ArgumentParser:
     _add_clean(command)
     _add_copies(command)
     _add_check(command)
-    command("platforms", "the platforms and groups of hosts.yaml", "")
+    p = command("platforms", "the platforms and groups of hosts.yaml", "[--ansible]")
+    p.add_argument("--ansible", action="store_true", help="as an Ansible inventory, in JSON")
     p = command(
         "schema",
         "the JSON Schema of hosts.yaml and run.yaml, for editors, or of what a command prints with --json",

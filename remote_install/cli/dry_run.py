@@ -78,7 +78,7 @@ def _changes(plan: Plan, content: Content, planned: Planned) -> Iterator[str]:
     yield from _section("gone here, but changed there since: left alone", [("keep", name) for name in plan.kept])
     if planned.install_command:
         yield f"  the install command would run there: {visible(str(Command(planned.install_command)))}"
-    if not (plan.send or plan.change or plan.delete or plan.unfinished or plan.links or planned.install_command):
+    if not planned.changes_something:
         yield "  nothing would be changed there"
 
 

@@ -7,6 +7,7 @@ import sys
 
 from remote_install.cli.context import Context
 from remote_install.cli.schemas import output_schema
+from remote_install.inventory import inventory_of
 from remote_install.run_yaml import RUN_YAML
 from transfer.hosts_yaml import HOSTS_YAML, is_expression
 from transfer.schema import json_schema
@@ -22,8 +23,11 @@ def schema_command(context: Context) -> int:
 
 
 def platforms_command(context: Context) -> int:
-    """A line for each platform and group of hosts.yaml."""
+    """A line for each platform and group of hosts.yaml; or all as an Ansible inventory."""
     known = context.known_platforms
+    if context.arguments.ansible:
+        sys.stdout.write(json.dumps(inventory_of(known), indent=1) + "\n")
+        return 0
     found = [known.get(name) for name in known.given if not is_expression(name)]
     for one in found:
         where = f"{one.hosts[0]}:{one.run_root}"

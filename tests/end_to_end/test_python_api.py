@@ -78,3 +78,31 @@ def test_an_end_that_no_call_has_returned_is_found_again(client: Client) -> None
     done = python(client, ERRORS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert client.host.read(f"{client.host.home}/ledger") == "x\n"
+
+
+LOOKED = """
+from remote_install import Job, RunDirectory
+
+run, bad = RunDirectory("demo"), Job("bad", "exit 3", "hpc")
+assert [one.changes_something for one in run.plan("hpc")] == [True]
+assert run.known() == []
+run.install("hpc")
+assert [one.changes_something for one in run.plan("hpc")] == [False]
+run.submit(bad)
+while not run.poll("bad", shown=False)[0].ended:
+    pass
+assert [one.ended for one in run.known()] == [False]
+(told,) = run.submit(bad)
+assert (told.found, told.state, told.number) == ("same", "failed", 1)
+assert run.known()[0].reason == "exit 3"
+assert run.submit(bad)[0].number == 2
+run.watch("bad")
+assert run.fetch() > 0
+assert run.fetch() == 0
+"""
+
+
+def test_a_plan_changes_nothing_and_who_only_looks_was_not_told(client: Client) -> None:
+    client.write("file", "text")
+    done = python(client, LOOKED)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
