@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COLLECTION = ROOT / "ansible"
 BIN = Path(sys.executable).parent
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 NAME = "remote_install.remote_install"
 
 
@@ -59,10 +60,13 @@ class Ansible:
     folder: Path
     variables: dict[str, str]
 
+    @property
+    def collection(self) -> Path:
+        return self.folder / "ansible_collections" / "remote_install" / "remote_install"
+
     def prepare(self) -> None:
-        place = self.folder / "ansible_collections" / "remote_install"
-        place.mkdir(parents=True)
-        (place / "remote_install").symlink_to(COLLECTION)
+        """Make its files; the collection is a copy, because some of Ansible's programs write beside it."""
+        shutil.copytree(COLLECTION, self.collection, ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "ansible.cfg").touch()
 
     def environment(self) -> dict[str, str]:
@@ -82,11 +86,13 @@ class Ansible:
         others = {**os.environ, **self.variables}
         return {**{name: value for name, value in others.items() if not name.startswith(("ANSIBLE_", "SSH_"))}, **mine}
 
-    def __call__(self, program: str, *words: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, program: str, *words: str, timeout: float = 100, folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of Ansible's programs to its end."""
         return subprocess.run(
             [str(BIN / program), *words],
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
