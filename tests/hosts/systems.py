@@ -19,6 +19,8 @@ PACKAGES = {
     # From the oldest that mirrors have (rsync 3.2.3, OpenSSH 8.4, Python 3.9) to the newest, with other shells.
     "bullseye": EACH,
     "trixie": (*EACH, "fish", "tcsh"),
+    # Without rsync, which the host can install: from a repository of its own, because it has no way to any other.
+    "trixie-bare": ("python3-apt",),
     "bookworm": EACH,
     "bookworm-slurm": ("slurm-wlm", "slurmdbd", "mariadb-server"),
     "bookworm-torque": ("slurm-wlm", "slurm-wlm-torque"),
@@ -45,6 +47,22 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get -q -o Acquire::Languages=none update
 apt-get -q install -y --no-install-recommends "$@"
 rm /usr/sbin/policy-rc.d
+"""
+BARE = r"""
+apt-get -q purge -y rsync
+apt-get -q clean
+apt-get -q install -y --no-install-recommends --download-only rsync
+mkdir -p /var/local/apt
+mv /var/cache/apt/archives/*.deb /var/local/apt
+cd /var/local/apt
+for package in *.deb; do
+    dpkg-deb -f "$package"
+    printf 'Filename: ./%s\nSize: %s\n' "$package" "$(stat -c %s "$package")"
+    echo "SHA256: $(sha256sum <"$package" | cut -d ' ' -f 1)"
+    echo
+done >Packages
+rm -rf /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/var/local/apt ./' >/etc/apt/sources.list
 """
 
 
@@ -114,7 +132,8 @@ def bootstrap(part: str, release: str, lock: int) -> None:
 def extend(base: str, part: str, name: str, lock: int) -> None:
     """Copy a release and install packages in the copy."""
     subprocess.run(["cp", "-a", "--reflink=auto", base, part], check=True, pass_fds=[lock])
-    chroot = [f"--mount-proc={part}/proc", "--uts", "--pid", "chroot", part, "sh", "-c", INSTALL, "install"]
+    script = INSTALL + (BARE if name.endswith("-bare") else "")
+    chroot = [f"--mount-proc={part}/proc", "--uts", "--pid", "chroot", part, "sh", "-c", script, "install"]
     done = run([*chroot, *PACKAGES[name]], lock)
     if done.returncode != 0:
         shutil.rmtree(part)
