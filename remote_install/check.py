@@ -20,7 +20,7 @@ from remote_install.talk import Talk
 from remote_install.wanted import secrets
 from transfer import execute, rsync
 from transfer.command import Command
-from transfer.errors import ConfigError, HostBusy, HostUnsuitable, RemoteInstallError
+from transfer.errors import ConfigError, HostBusy, HostUnsuitable, RefusedByGate, RemoteInstallError
 from transfer.platforms import Platform
 from transfer.sync import transfer_once
 
@@ -105,11 +105,18 @@ def _check_there(rows: Rows, talk: Talk) -> None:
         _judge(rows, answers)
     if answers.error:
         _explain(rows, answers.error, answers, talk)
-    # What hangs, or breaks off, is not asked more; but where only Python is missing rsync has an answer too.
-    if not answers.error or (not answers.facts and not rows.failed("settings", *LOGIN)):
-        _check_rsync(rows, answers.facts.get("rsync", {"version": ""}).get("version"), ".", talk)
+    # What hangs, breaks off or refuses is not asked more; but where only Python is missing rsync has an answer too.
+    silent = not answers.facts and not rows.failed("settings", *LOGIN)
+    if not answers.error or (silent and not isinstance(answers.error, RefusedByGate)):
+        _check_rsync(rows, answers.facts.get("rsync", {"version": ""}).get("version"), _rsync_target(rows, talk), talk)
     if here:
         _check_runner_here(rows, talk)
+
+
+def _rsync_target(rows: Rows, talk: Talk) -> str:
+    """A folder that is surely there: the home directory, or the one that a gate keeps us in."""
+    gate = talk.learnt.gates.get((rows.platform.name, rows.host))
+    return gate.root if gate and gate.root else "."
 
 
 def _request(rows: Rows, facts: tuple[str, ...]) -> dict[str, Any]:

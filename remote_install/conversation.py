@@ -68,7 +68,7 @@ class Conversation:
         on_place: Callable[[Json], None] = lambda _: None,
     ) -> None:
         """on_noise: called when something was printed before the marker line. on_place: with what is said of where the
-        run directory lies; that is no reply."""
+        run directory lies, and of a gate; that is no reply."""
         self._running, self._host, self._verb = running, host, verb
         self._on_noise, self._on_place = on_noise, on_place
         self._until: float | None = time.monotonic() + ENOUGH
@@ -129,7 +129,7 @@ class Conversation:
                 self._running.feed_no_more()
                 self._running.wait_until(lambda: False, GOODBYE)
                 return
-            if reply["reply"] == "place":
+            if reply["reply"] in ("place", "gate"):
                 self._on_place(reply)
                 continue
             began = time.monotonic()
@@ -148,6 +148,9 @@ class Conversation:
         assert self._running.exit_code is not None
         outcome = Outcome(self._running.exit_code, b"", ssh.past_sharing(self._running.err))
         words = last_words(outcome.err)
+        refused = ssh.refused_by_gate(outcome.err, self._host)
+        if refused is not None:
+            raise refused
         if marked:
             what = words or f"exit {outcome.exit_code}"
             raise ConnectionLost(

@@ -91,7 +91,8 @@ def _fetch(run: RunDirectory, platform: Platform, paths: tuple[str, ...], talk: 
     host, seen = platform.hosts[0], talk.watching(f"from {platform.name}")
     past = past_noise(platform, host, talk)
     with incoming.stage(run, _stage(run, platform, paths)) as stage:
-        commands = fetching(run, platform, paths, there, stage)
+        gated = (platform.name, host) in talk.learnt.gates
+        commands = fetching(run, platform, paths, there, stage, gated)
         done = [transfer(platform, host, one, talk.tell, talk.command, past, seen) for one in commands]
         left = incoming.take(run, stage, lambda one: _admits(one, paths, is_mirrored(platform)), host)
     for path in left[:MOST_TOLD]:
@@ -104,26 +105,33 @@ def _stage(run: RunDirectory, platform: Platform, paths: tuple[str, ...]) -> str
 
 
 def fetching(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, stage: str = ""
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, stage: str = "", gated: bool = False
 ) -> list[Command]:
     """What `fetch` runs: one command, and one more for each folder that symlink_dirs lead to.
 
-    stage: where what comes is looked at before it takes its place. Raises UsageError, WouldDoHarm.
+    stage: where what comes is looked at before it takes its place. gated: one command for each name, because rrsync
+    gives up at the first that is not there. Raises UsageError, WouldDoHarm.
     """
     refuse_links(run, paths)
     stage = stage or f"{_stage(run, platform, paths)}-0/"
-    return _pulls(run, platform, paths, there, stage, (f"--compare-dest={incoming.BACK}",))
+    return _pulls(run, platform, paths, there, stage, (f"--compare-dest={incoming.BACK}",), gated)
 
 
 def looking(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, *options: str
+    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, *options: str, gated: bool
 ) -> list[Command]:
     """The same with `options` by which rsync writes nothing, and tells what would come."""
-    return _pulls(run, platform, paths, there, "./", options)
+    return _pulls(run, platform, paths, there, "./", options, gated)
 
 
 def _pulls(
-    run: RunDirectory, platform: Platform, paths: tuple[str, ...], there: Place, target: str, more: tuple[str, ...]
+    run: RunDirectory,
+    platform: Platform,
+    paths: tuple[str, ...],
+    there: Place,
+    target: str,
+    more: tuple[str, ...],
+    gated: bool,
 ) -> list[Command]:
     names = (f"{JOBS}/", *map(checked, paths))
     # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
@@ -133,7 +141,8 @@ def _pulls(
         rsync.pull_names(
             platform, platform.hosts[0], f"{folder}/", target, tuple(map(os.fsencode, which)), options, run.path
         )
-        for folder, which in _by_folder(names, there).items()
+        for folder, found in _by_folder(names, there).items()
+        for which in ([[name] for name in found] if gated else [found])
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install.conversation import error_of
-from transfer.errors import ConfigError, HostUnsuitable, RefusedBySite, RemoteInstallError, TransferError
+from transfer.errors import ConfigError, HostUnsuitable, RefusedByGate, RefusedBySite, RemoteInstallError, TransferError
 from transfer.platforms import Platform
 from transfer.wording import amount, visible
 
@@ -131,7 +131,7 @@ class Rows:
 
 def _of_site(error: RemoteInstallError) -> RemoteInstallError:
     """What rrsync(1) says there, to which the site has limited a key, is no matter of Python or of the network."""
-    if not re.search("rrsync|SSH_ORIGINAL_COMMAND", error.message):
+    if isinstance(error, RefusedByGate) or not re.search("rrsync|SSH_ORIGINAL_COMMAND", error.message):
         return error
     hint = "This key may do nothing but rsync: set `access: rsync-only`, and rsync.root and run_root, in hosts.yaml. "
     return RefusedBySite(error.message, hint + "To send files it must be allowed to write (no -ro).", error.host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from dataclasses import dataclass, field
@@ -107,7 +108,8 @@ def _converse(platform: Platform, command: Command, request: Json, answers: Answ
     talk.command(str(command))
     last = time.monotonic()
     with execute.stream(command, patience(platform)) as running:
-        there = Conversation(running, host, VERB, lambda: talk.learnt.hear_noise(platform.name, host))
+        noise = functools.partial(talk.learnt.hear_noise, platform.name, host)
+        there = Conversation(running, host, VERB, noise, lambda reply: place.learn(reply, platform, talk))
         there.say(request)
         for name in ("python", *request["facts"]):
             answers.facts[name] = there.hear(name)

@@ -82,7 +82,10 @@ def where(run: RunDirectory, platform: Platform, writes: bool = True) -> dict[st
 
 
 def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
-    """Keep in mind what the job host says of its place. Raises ConfigError for a contradiction."""
+    """Keep in mind what the job host says of its place, or its gate. Raises ConfigError for a contradiction."""
+    if reply.get("reply") == "gate":
+        talk.learnt.hear_gate(reply, platform.name, platform.hosts[0])
+        return
     if talk.learnt.here.get(platform.name) or platform.local or platform.filesystem == sharing.SEPARATE:
         return
     if reply.get("shared") is not True:

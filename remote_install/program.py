@@ -7,7 +7,7 @@ import re
 from remote_install import bundle
 from remote_install.conversation import SILENCE, Conversation, ProgramMissing
 from remote_install.jobhost import wire
-from remote_install.talk import Talk
+from remote_install.talk import Gate, Talk
 from transfer import execute, ssh
 from transfer.command import Command
 from transfer.connections import connected
@@ -26,8 +26,12 @@ def words(platform: Platform, host: str, verb: str, talk: Talk) -> tuple[str, ..
 
 def past_noise(platform: Platform, host: str, talk: Talk) -> PastNoise:
     """The way to rsync through the program, which must be on `host`."""
-    line = words(platform, host, wire.RSYNC, talk)
-    return PastNoise(line, wire.MARKER, (platform.name, host), talk.learnt.noisy, talk.tell)
+    line, at = words(platform, host, wire.RSYNC, talk), (platform.name, host)
+
+    def meet_gate() -> None:
+        talk.learnt.gates[at] = Gate()
+
+    return PastNoise(line, wire.MARKER, at, talk.learnt.noisy, talk.tell, lambda: at in talk.learnt.gates, meet_gate)
 
 
 def send(platform: Platform, host: str, talk: Talk) -> None:

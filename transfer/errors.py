@@ -16,7 +16,8 @@ RemoteInstallError      exit code
 ├── TransferError         5  rsync failed
 │   ├── TransferInterrupted  the connection broke under it: transient
 │   └── HostBusy             another call has the place there: transient, and waited for
-├── RefusedBySite         6  the host's gate or the site's rules
+├── RefusedBySite         6  the site's rules
+│   └── RefusedByGate        the gate of a host, in its words
 ├── JobRunnerError        7  the job runner failed or refused the job
 ├── TimedOutHere          8  we stopped waiting; jobs may still be running
 └── WouldDoHarm           9  refused: live jobs, an active driver, another run's directory
@@ -108,6 +109,10 @@ class HostBusy(TransferError):
 
 class RefusedBySite(RemoteInstallError):
     exit_code = 6
+
+
+class RefusedByGate(RefusedBySite):
+    pass
 
 
 class JobRunnerError(RemoteInstallError):

@@ -14,6 +14,7 @@ from transfer.errors import (
     HostBusy,
     HostUnsuitable,
     NoisyStartUp,
+    RefusedBySite,
     RemoteInstallError,
     TransferError,
     TransferInterrupted,
@@ -153,6 +154,28 @@ def over(command: Command, platform: Platform, there: Platform) -> Command:
     return replace(command, argv=(*before, front + _rsh(there), *after))
 
 
+def for_gate(command: Command) -> Command:
+    """The same transfer as rrsync, behind a gate, takes it: without -s, and with a name to fetch where both can see it.
+
+    A push without --modify-window, which rrsync refuses; a pull does not tell it the other side.
+
+    >>> for_gate(Command(("rsync", "-s", *NAMED, "--", "h:/r/", "./"), b"./a b\\0"))
+    Command(argv=('rsync', '-R', '--', 'h:/r/./a b', './'), stdin=b'', cwd=None)
+    """
+    at = command.argv.index("--")
+    options, ends = command.argv[:at], command.argv[at + 1 :]
+    pushes = ":" in ends[-1].partition("/")[0]  # rsync(1): a colon before any slash is behind a host
+    left_out = {"-s", WINDOW} if pushes else {"-s", *NAMED}
+    kept = tuple(option for option in options if option not in left_out)
+    if pushes or NAMED[1] not in options:
+        return replace(command, argv=(*kept, "--", *ends))
+    folder = ends[0].rstrip("/")
+    names = [_literal(os.fsdecode(name[2:])) for name in (command.stdin or b"").split(b"\0") if name]
+    sources = [f"{folder}/./{names[0]}", *(f":{folder.partition(':')[2]}/./{name}" for name in names[1:])]
+    at = kept.index("-e") if "-e" in kept else len(kept)  # it stays the last
+    return replace(command, argv=(*kept[:at], "-R", *kept[at:], "--", *sources, ends[-1]), stdin=b"")
+
+
 def _rsh(platform: Platform) -> str:
     return " ".join(quoted(word) for word in ssh.connection(platform))
 
@@ -265,6 +288,17 @@ def noisy_start_up(host: str) -> NoisyStartUp:
     )
 
 
+def _refused_by_rrsync(said: bytes, host: str) -> RemoteInstallError | None:
+    """What rrsync(1) says there, unless it is that another one is at work."""
+    found = re.search(rb"rrsync error: (.*)$", said, re.MULTILINE)
+    if found is None or b"Another instance" in found[1]:
+        return None
+    words = last_words(found[1][:1000])
+    if re.search("No such file|does not exist", words):
+        return TransferError(f"{host}: rrsync failed: {words}", REMEDIES[23], host)
+    return RefusedBySite(f"{host}: its rrsync refuses this: {words}", "Ask the site what this key may do.", host)
+
+
 def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
     """None when the transfer is whole: exit code 0, or 24 (a file vanished here meanwhile), which is a warning.
 
@@ -276,6 +310,9 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
         return None
     outcome = replace(outcome, err=ssh.past_sharing(outcome.err))
     words = last_words(outcome.err)
+    refused = ssh.refused_by_gate(outcome.err, host) or _refused_by_rrsync(outcome.err, host)
+    if refused is not None:
+        return refused
     of_ssh = ssh.error_of(Outcome(255, b"", outcome.err), host)
     if code in (12, 127) and NO_RSYNC.search(outcome.err):
         return HostUnsuitable(f"{host}: there is no rsync on it", "Have rsync installed there.", host)

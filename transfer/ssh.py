@@ -15,6 +15,7 @@ from transfer.errors import (
     HostUnreachable,
     HostUnsuitable,
     LoginRefused,
+    RefusedByGate,
     RemoteInstallError,
 )
 from transfer.platforms import Platform
@@ -168,6 +169,19 @@ def error_of(outcome: Outcome, host: str) -> RemoteInstallError | None:
         return known
     words = last_words(said) or f"the connection ended without a word (ssh: {outcome.exit_code})"
     return HostUnreachable(f"{host}: {words}", f"Try `ssh {host} true`.", host)
+
+
+def refused_by_gate(said: bytes, host: str) -> RefusedByGate | None:
+    """The error for what the gate of a host does not admit, in its words; None where none has spoken.
+
+    >>> refused_by_gate(b"remote-install gate: kill is not allowed\\n", "h").message
+    'h: its gate refuses this: kill is not allowed'
+    """
+    found = re.search(rb"^remote-install gate: (.*)$", said, re.MULTILINE)
+    if found is None:
+        return None
+    hint = "What this key may do is set there, in authorized_keys or sshd_config: ask the site."
+    return RefusedByGate(f"{host}: its gate refuses this: {last_words(found[1][:1000])}", hint, host)
 
 
 def known_error(said: bytes, host: str) -> RemoteInstallError | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Callable, TypeVar
 
 from transfer import execute, progress, quiet, rsync
 from transfer.command import Command, Outcome
 from transfer.connections import connected
-from transfer.errors import HostError, NoisyStartUp, RemoteInstallError
+from transfer.errors import HostError, NoisyStartUp, RefusedByGate, RemoteInstallError
 from transfer.platforms import Platform
 from transfer.progress import Seen
 from transfer.retry import Tell, retried
 from transfer.rsync import Changes
+
+T = TypeVar("T")
 
 
 class _Closed(Exception):
@@ -23,7 +26,8 @@ class PastNoise:
     """The way to rsync on a host whose start-up files print.
 
     words: constant plain words that there print `marker` as a line and become rsync. place: what the host is called
-    in `noisy`, the hosts known to print, each with: was that told? tell: gets that line.
+    in `noisy`, the hosts known to print, each with: was that told? tell: gets that line. is_gated: does a gate stand
+    there, as far as is known? meet_gate: is told when one is met.
     """
 
     words: tuple[str, ...]
@@ -31,6 +35,8 @@ class PastNoise:
     place: tuple[str, str]
     noisy: dict[tuple[str, str], bool]
     tell: Tell
+    is_gated: Callable[[], bool] = lambda: False
+    meet_gate: Callable[[], None] = lambda: None
 
     def remember(self, host: str) -> None:
         """The host prints: tell it once."""
@@ -81,9 +87,35 @@ def transfer_once(
 ) -> Changes:
     """Run a command of rsync.push or rsync.pull. Raises HostError or TransferError when it can't be done.
 
-    past: the way to take where start-up files print: at once if that is known, else when it has failed for that.
-    seen: who watches how far it is.
+    past: the way to take where start-up files print: at once if that is known, else when it has failed for that. The
+    same holds for a gate. seen: who watches how far it is.
     """
+
+    def once(command: Command) -> Changes:
+        return _transfer_once(platform, host, command, tell, say_command, past, seen)
+
+    return once(command) if past is None else around_gate(command, past, once)
+
+
+def around_gate(command: Command, past: PastNoise, run: Callable[[Command], T]) -> T:
+    """What `run` returns for a command of rsync.push or rsync.pull, as a gate takes it where one is known or met."""
+    if not past.is_gated():
+        try:
+            return run(command)
+        except RefusedByGate:
+            past.meet_gate()
+    return run(rsync.for_gate(command))
+
+
+def _transfer_once(
+    platform: Platform,
+    host: str,
+    command: Command,
+    tell: Tell,
+    say_command: Tell,
+    past: PastNoise | None,
+    seen: Seen | None,
+) -> Changes:
     way = _Way(platform, host, tell, say_command, seen)
     around = rsync.past_noise(command, past.words, past.marker) if past else None
     if past is None or around is None:
@@ -104,6 +136,7 @@ def transfer_once(
 
 def first_command(command: Command, past: PastNoise) -> Command:
     """What transfer_once runs first for `command`."""
+    command = rsync.for_gate(command) if past.is_gated() else command
     around = rsync.past_noise(command, past.words, past.marker)
     return around if around is not None and past.place in past.noisy else command
 

@@ -15,7 +15,7 @@ from remote_install.conversation import Conversation
 from remote_install.dry_run import Planned
 from remote_install.wanted import Wanted
 from transfer import rsync, sync
-from transfer.command import Command
+from transfer.command import Command, Outcome
 from transfer.errors import RemoteInstallError
 from transfer.platforms import Platform
 from transfer.wording import visible
@@ -41,8 +41,8 @@ def jobs_dry_run(context: Context, wanted: list[Wanted], paths: tuple[str, ...],
             there = fetch.Place(run_dir, _folders(context, platform))
             if platform.symlink_dirs:
                 _command(context, calling(platform, "hello", context.out.talk))
-            for command in fetch.fetching(context.run, platform, paths, there):
-                _command(context, command, "the names")
+            for command in fetch.fetching(context.run, platform, paths, there, gated=_is_gated(context, platform)):
+                _command(context, _as_there(context, platform, command), "the names")
     return _end(context, planned)
 
 
@@ -118,9 +118,10 @@ def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None
     found = ask_if_there(platform, "hello", ask, context.out.talk)
     _name_call(context, platform, "hello", found is not None)
     where = found or fetch.Place(_guessed(context, platform), _folders(context, platform))
-    for command in fetch.fetching(context.run, platform, paths, where):
-        _command(context, command, "the names")
-    for command in fetch.looking(context.run, platform, paths, where, *DRY) if found else ():
+    gated = _is_gated(context, platform)
+    for command in fetch.fetching(context.run, platform, paths, where, gated=gated):
+        _command(context, _as_there(context, platform, command), "the names")
+    for command in fetch.looking(context.run, platform, paths, where, *DRY, gated=gated) if found else ():
         _show(context, platform, command)
 
 
@@ -128,7 +129,7 @@ def push_dry_run(context: Context, platform: Platform, path: str) -> int:
     """`push`: what would go."""
     sources = tuple(context.arguments.sources)
     there, known = _there(context, platform, path)
-    _command(context, copy.pushing(sources, platform, lambda: there))
+    _command(context, _as_there(context, platform, copy.pushing(sources, platform, lambda: there)))
     if known:
         _show(context, platform, copy.pushing(sources, platform, lambda: there, *DRY))
     return _end(context, [])
@@ -138,7 +139,7 @@ def pull_dry_run(context: Context, platform: Platform, path: str) -> int:
     """`pull`: what would come."""
     target = context.arguments.target
     there, known = _there(context, platform, path)
-    _command(context, copy.pulling(platform, lambda: there, target))
+    _command(context, _as_there(context, platform, copy.pulling(platform, lambda: there, target)))
     if known:
         _show(context, platform, copy.pulling(platform, lambda: there, target, *DRY))
     return _end(context, [])
@@ -167,12 +168,30 @@ def _command(context: Context, command: Command, stdin: str = "") -> None:
     context.out.result(f"$ {visible(str(command))}" + (f"  # with {stdin} on stdin" if stdin else ""))
 
 
+def _past(context: Context, platform: Platform) -> sync.PastNoise:
+    return program.past_noise(platform, platform.hosts[0], context.out.talk)
+
+
+def _is_gated(context: Context, platform: Platform) -> bool:
+    return _past(context, platform).is_gated()
+
+
+def _as_there(context: Context, platform: Platform, command: Command) -> Command:
+    """The command as it would be run, as far as is known."""
+    return rsync.for_gate(command) if _is_gated(context, platform) else command
+
+
 def _show(context: Context, platform: Platform, command: Command) -> None:
     """Run rsync with --dry-run, and print a line for each change. Raises HostError or TransferError."""
-    outcome = sync.run(platform, platform.hosts[0], command, context.out.talk.tell)
-    error = rsync.error_of(outcome, platform.hosts[0])
-    if error is not None:
-        raise error
+
+    def run(command: Command) -> Outcome:
+        outcome = sync.run(platform, platform.hosts[0], command, context.out.talk.tell)
+        error = rsync.error_of(outcome, platform.hosts[0])
+        if error is not None:
+            raise error
+        return outcome
+
+    outcome = sync.around_gate(command, _past(context, platform), run)
     for line in outcome.out.decode("utf-8", "replace").splitlines():
         what, _, rest = line.partition(" ")
         size, _, name = rest.partition(" ")

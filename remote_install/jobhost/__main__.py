@@ -48,7 +48,10 @@ def _serve(client: Client) -> None:
     wrapper = pkgutil.get_data(__package__, "job.sh")
     assert wrapper is not None
     try:
-        verb(client.hear(FIRST), client, wrapper)
+        request = client.hear(FIRST)
+        if isinstance(request.get("gate"), dict):  # what the gate in front of this program allows: the client is told
+            client.say("gate", **request["gate"])
+        verb(request, client, wrapper)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -1,0 +1,149 @@
+"""Through the gate all commands work, each one only where --allow names it, and nothing else does."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hosts import JobHosts
+
+from .client import Client, Done
+from .gated import ALL, KEY_OPTIONS, PLATFORM, ROOT, Site
+
+RUN_YAML = (
+    "fetch: [results/]\njobs:\n  train: {platform: hpc, command: 'mkdir -p results; echo made >results/r; echo out'}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def site(job_hosts: JobHosts) -> Iterator[Site]:
+    """A host of which a key is admitted to the gate alone."""
+    host = job_hosts.make(key_options=KEY_OPTIONS)
+    site = Site(host)
+    site.prepare()
+    yield site
+    job_hosts.close_host(host)
+
+
+@pytest.fixture
+def user(site: Site, tmp_path: Path) -> Iterator[Client]:
+    client = Client(tmp_path, site.host)
+    client.prepare(PLATFORM)
+    client.write("a", "x\n")
+    client.write("odd [name]", "x\n")
+    client.write("run.yaml", RUN_YAML)
+    site.allow()
+    yield client
+    client.wait_for_logouts()
+    site.host.run(["sh", "-c", f"rm -rf {ROOT}/* .remote-install/gate.log*"], check=True)
+
+
+def succeeds(user: Client, *words: str) -> Done:
+    done = user(*words)
+    assert done.code == 0, (words, done.err)
+    return done
+
+
+def test_every_command_works_through_the_gate(user: Client, site: Site) -> None:
+    done = succeeds(user, "run", "demo")
+    assert done.out == b"out\n"
+    assert (user.run_directory / "results/r").read_text() == "made\n"
+    assert (user.run_directory / "log/job/train/01/job.out").read_text() == "out\n"
+    user.write("b", "y\n")
+    succeeds(user, "install", "demo", "-p", "hpc", "--dry-run")
+    succeeds(user, "install", "demo", "-p", "hpc")
+    assert site.host.read(f"{ROOT}/runs/demo/b") == "y\n"
+    assert site.host.read(f"{ROOT}/runs/demo/odd [name]") == "x\n"
+    succeeds(user, "submit", "demo", "-p", "hpc", "--name", "long", "--", "sleep", "60")
+    assert user("poll", "demo", "--json").code == 0
+    succeeds(user, "kill", "demo", "long")
+    assert user("wait", "demo", "long").code == 1
+    assert succeeds(user, "logs", "demo", "train", "-f").out == b"out\n"
+    succeeds(user, "fetch", "demo", "odd [name]", "results")
+    succeeds(user, "fetch", "demo", "--dry-run")
+    succeeds(user, "check", "hpc")
+    succeeds(user, "push", "demo/a", "hpc:files/copy")
+    succeeds(user, "push", "demo/a", f"hpc:{ROOT}/runs/files/other copy")
+    assert site.host.run(["ls", f"{ROOT}/runs/files"]).stdout == "copy\nother copy\n"
+    succeeds(user, "pull", "hpc:files/other copy", f"{user.folder}/got")
+    assert (user.folder / "got").read_text() == "x\n"
+    assert b"train 01 succeeded" in user("list", "demo").out
+    assert user("active", "demo").code == 1
+    succeeds(user, "clean", "demo")
+    assert site.host.run(["ls", f"{ROOT}/runs"]).stdout == "files\n"
+
+
+COMMANDS = {
+    "install": ["install", "demo", "-p", "hpc"],
+    "submit": ["submit", "demo", "--no-install"],
+    "poll": ["wait", "demo"],
+    "kill": ["kill", "demo"],
+    "logs": ["logs", "demo", "train"],
+    "fetch": ["fetch", "demo"],
+    "clean": ["clean", "demo"],
+    "check": ["check", "hpc"],
+    "push": ["push", "demo/a", f"hpc:{ROOT}/runs/copy"],
+    "pull": ["pull", f"hpc:{ROOT}/runs/demo/a", "."],
+}
+
+
+def test_each_verb_that_is_not_allowed_is_refused(user: Client, site: Site) -> None:
+    """And only that one: all others were allowed. The reason is told, and written down."""
+    succeeds(user, "run", "demo")
+    for word, command in COMMANDS.items():
+        left = [other for other in ALL.split(",") if other != word and not (word == "submit" and other == "push")]
+        site.allow(",".join(left))
+        done = user(*command)
+        assert done.code == 6, (word, done.err)
+        why = f"{word} is not allowed for this key"
+        assert why in done.err + done.out.decode(), word
+        refused = site.log()[-1]
+        assert (refused["gate"], refused["key"], why in refused["why"]) == ("refused", "laptop", True), refused
+    assert site.host.read(f"{ROOT}/runs/demo/a") == "x\n"
+
+
+def test_a_runner_that_is_not_allowed_is_refused(user: Client, site: Site) -> None:
+    succeeds(user, "install", "demo", "-p", "hpc")
+    site.allow(runner="slurm")
+    done = user("submit", "demo", "--no-install")
+    assert (done.code, "job runner background is not allowed" in done.err) == (6, True), done.err
+    user.write("run.yaml", "install: {command: touch made}\n")
+    done = user("install", "demo", "-p", "hpc")
+    assert (done.code, "install.command runs on this host itself" in done.err) == (6, True), done.err
+
+
+def test_a_run_root_elsewhere_is_refused(user: Client) -> None:
+    path = user.folder / "hosts.yaml"
+    path.write_text(path.read_text().replace(PLATFORM, ""))
+    done = user("install", "demo", "-p", "hpc")
+    assert (done.code, f"remote-install-run does not lie below {ROOT}" in done.err) == (6, True), done.err
+
+
+def test_what_is_no_command_of_ours_is_refused_and_written_down(site: Site, user: Client) -> None:
+    host = site.host
+    assert host.run(["sh", "-c", f": >{ROOT}/here"]).returncode == 0
+    for words in (["id"], ["scp", "-t", ROOT], ["rsync", "--server", "--daemon", "."], ["sh", "-c", "id"], ["true;id"]):
+        done = site.ssh(*words)
+        assert (done.returncode, done.stdout) == (126, b""), words
+        assert done.stderr.startswith(b"remote-install gate: "), done.stderr
+        assert site.log()[-1]["command"] == " ".join(words)
+        assert site.log()[-1]["gate"] == "refused"
+    login = site.ssh()
+    assert (login.returncode, b"admits no login" in login.stderr) == (126, True)
+    before = len(site.log())
+    for program in ("scp", "sftp"):
+        argv = [program, "-F", host.ssh_config, "-o", "BatchMode=yes", f"{host.name}:{ROOT}/here", str(user.folder)]
+        done = subprocess.run(argv, capture_output=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode != 0
+        assert not (user.folder / "here").exists()
+    assert [line["gate"] for line in site.log()[before:]] == ["refused", "refused"]
+
+
+def test_nothing_is_forwarded(site: Site, user: Client) -> None:  # noqa: ARG001
+    done = site.ssh("-W", "127.0.0.1:22", options=("-o", "ExitOnForwardFailure=yes"))
+    assert done.returncode != 0
+    done = site.ssh(options=("-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22"))
+    assert b"remote port forwarding failed" in done.stderr
+    assert done.returncode != 0
