@@ -107,16 +107,23 @@ class Call(NamedTuple):
 
 def words_of(line: str) -> List[str]:
     """The words of a command line, as they stand there, escapes included. Raises Refused."""
-    if not line:
-        raise Refused("this key admits no login: only the calls of remote-install")
     if len(line) > LONGEST:
         raise Refused("the command line is too long")
     if re.search(r"[\x00-\x1f\x7f]", line):
         raise Refused("there is a control character in the command line")
     words = line.split(" ") if "\\" not in line else re.findall(r"(?:[^ \\]|\\.)+", line)
     if " ".join(words) != line or not all(WORD.fullmatch(word) for word in words):
-        raise Refused("this is no command of remote-install: %s" % shown(line))
+        raise Refused(not_ours(line))
     return words
+
+
+def not_ours(line: str) -> str:
+    """Why a line is refused that is none of ours."""
+    if not line:
+        return "this key admits no login: only the calls of remote-install"
+    if line.endswith(" -I -"):
+        return "programs are not taken from a client: `remote-install gate --install` renews the one here"
+    return "this is no command of remote-install: %s" % shown(line)
 
 
 def admit(line: str, gate: Gate) -> Call:
@@ -124,10 +131,8 @@ def admit(line: str, gate: Gate) -> Call:
     words = words_of(line)
     if words[:2] == ["rsync", "--server"]:
         return admit_rsync(words[2:], gate)
-    if words[1:3] == ["-I", "-"]:
-        raise Refused("programs are not taken from a client: `remote-install gate --install` renews the one here")
     if len(words) < 4 or words[1] != "-I" or not PLAIN.fullmatch(words[0]) or not OURS.fullmatch(words[2]):
-        raise Refused("this is no command of remote-install: %s" % shown(line))
+        raise Refused(not_ours(line))
     if words[3:5] == ["rsync", "--server"]:
         return admit_rsync(words[5:], gate)._replace(marked=True)
     if len(words) != 4 or words[3] not in FIELDS:
@@ -169,10 +174,11 @@ def split_rsync(words: List[str]) -> Tuple[List[str], List[str]]:
 
 def below_root(path: str, gate: Gate) -> str:
     """A path as rrsync takes it, from the root on: rrsync sees to it that it stays there. Raises Refused."""
-    for root in (os.fsdecode(gate.given_root), os.fsdecode(gate.root)):
-        if path == root or path.startswith(root + "/"):
-            return path[len(root) :].lstrip("/") or "."
-    raise Refused("%s does not lie below %s" % (shown(path), os.fsdecode(gate.given_root)))
+    roots = (os.fsdecode(gate.given_root), os.fsdecode(gate.root))
+    above = next((root for root in roots if path == root or path.startswith(root + "/")), "")
+    if not above:
+        raise Refused("%s does not lie below %s" % (shown(path), os.fsdecode(gate.given_root)))
+    return path[len(above) :].lstrip("/") or "."
 
 
 def unescaped(word: str) -> str:
@@ -206,14 +212,14 @@ def admit_request(verb: str, request: Json, gate: Gate) -> Json:
         raise Refused("%s of a request is not known to this gate" % shown(", ".join(unknown)))
     for word in words_needed(verb, request):
         allowed(word, gate)
-    root = below(absolute(text(request, "run_root"), "run_root"), "run_root", gate)
+    root = below(absolute(request["run_root"], "run_root"), "run_root", gate)
     request = {**request, "run_root": to_text(root)}
     if "run" in FIELDS[verb]:
-        check_run(root, text(request, "run"), request, gate)
+        check_run(root, request["run"], request, gate)
     if "seen" in request:  # nothing outside the root is looked at
         request["seen"] = {**request["seen"], "paths": []}
     if verb == "resolve":
-        below(os.path.join(root, os.path.expanduser(to_bytes(text(request, "path")))), "path", gate)
+        below(os.path.join(root, os.path.expanduser(to_bytes(request["path"]))), "path", gate)
     for path, folder in (request.get("symlink_dirs") or {}).items():
         below(absolute(folder, "symlink_dirs"), "symlink_dirs: %s" % shown(path), gate)
     if request.get("command") and not ("submit" in gate.allow and "background" in gate.runners):
@@ -251,7 +257,7 @@ def check_run(root: bytes, run: str, request: Json, gate: Gate) -> None:
         if not is_below(os.path.realpath(place), gate.root):
             raise Refused("%s leads out of the root" % to_text(place))
     jobs = request.get("jobs")
-    names = None if jobs is None else {to_bytes(text(job, "job")) for job in jobs}
+    names = None if jobs is None else {to_bytes(job["job"]) for job in jobs}
     for link in links_of_jobs(os.path.join(run_dir, b"log/job"), names):
         if not is_below(os.path.realpath(link), gate.root):
             raise Refused("%s leads out of the root" % to_text(link))
@@ -312,10 +318,10 @@ def leads_out(parts: List[str], target: str) -> bool:
 
 
 def absolute(value: str, name: str) -> bytes:
-    """A path with ~ and variables, as the job host program expands it. Raises Refused."""
+    """A path with ~ and variables, as the job host program expands it. Raises Refused for one that is not set."""
     path = os.path.expanduser(to_bytes(value))
     path = VARIABLE.sub(lambda found: os.environb.get(found.group(1) or found.group(2), found.group()), path)
-    if b"$" in path or b"\0" in path or path.startswith(b"~"):
+    if b"$" in path:
         raise Refused("%s %s can't be expanded here" % (name, shown(value)))
     return os.path.normpath(os.path.join(os.path.expanduser(b"~"), path))
 
@@ -329,13 +335,6 @@ def below(path: bytes, name: str, gate: Gate) -> bytes:
 
 def is_below(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(b"/") + b"/")
-
-
-def text(fields: Json, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise Refused("%s of the request is not in order" % name)
-    return value
 
 
 def to_bytes(value: str) -> bytes:
@@ -522,8 +521,8 @@ def run_verb(call: Call, gate: Gate, audit: Audit) -> int:
 
     threading.Thread(target=pump, daemon=True).start()
     code = program.wait()
-    if refusals:
-        raise refusals[0]
+    for refused in refusals:
+        raise refused
     return code if code >= 0 else 128 - code
 
 
