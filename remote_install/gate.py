@@ -491,7 +491,9 @@ class Requests:
 
 def run_verb(call: Call, gate: Gate, audit: Audit) -> int:
     """The job host program, which hears nothing that was not read here before. Its exit code. Raises Refused."""
-    if not os.path.isfile(gate.program):
+    try:
+        os.stat(gate.program)
+    except OSError:
         raise Refused("the job host program is not there: `remote-install gate --install` puts it there")
     requests = Requests()
     request = heard(call.verb, requests.first(), gate, audit, True)

@@ -48,7 +48,7 @@ PATHS = (
         "{box}/{{a,../outside}}/secret",
         "{box}/\\.\\./outside/secret",
     ),
-    *("{box}/demo/./log/job/evil/", "{box}/demo/./log/job/train/02/job.out", "{box}//..//outside/secret", "{box}"),
+    *("{box}/linked/./log/job/evil/", "{box}/linked/./log/job/train/02/job.out", "{box}//..//outside/secret", "{box}"),
 )
 WORDS = (
     *("; touch {out}/ran", "$(touch {out}/ran)", "`touch {out}/ran`", "| tee {out}/ran", "&& touch {out}/ran"),
@@ -73,7 +73,22 @@ LINES = (
     "rsync {out}/secret {box}/",
     "rsync --server --sender -ltre.iLsfxCIvu --timeout=60 .",
 )
-RUNS = ("out", "../outside", "/", "demo/../../outside", ".", "", "a\nb", "-x", "demo/out", "swap", "x y", "a//b", "é")
+RUNS = (
+    *("linked", "led-away") * 3,
+    "out",
+    "../outside",
+    "/",
+    "demo/../../outside",
+    ".",
+    "",
+    "a\nb",
+    "-x",
+    "demo/out",
+    "swap",
+    "x y",
+    "a//b",
+    "é",
+)
 ROOTS = (
     "{out}",
     "{box}/../outside",

@@ -64,13 +64,9 @@ class Sandbox:
 
     def prepare(self) -> None:
         """A run directory, links out of it and out of the root, and canaries."""
-        for path in (
-            "box/demo/.remote-install",
-            "box/demo/log/job/train/01",
-            "outside/log/job/train/01",
-            "site",
-            "home",
-        ):
+        job = "log/job/train/01"
+        made = ("box/demo/.remote-install", f"box/demo/{job}", "box/linked/log/job/train", "box/led-away")
+        for path in (*made, f"outside/{job}", "site", "home"):
             (self.folder / path).mkdir(parents=True)
         (self.folder / "site/gate.py").write_bytes(Path(gate.__file__).read_bytes())
         (self.folder / "site/jobhost.pyz").write_bytes(bundle.build().data)
@@ -87,8 +83,9 @@ class Sandbox:
             self.box / "out": self.outside,
             self.box / "demo/out": self.outside,
             self.box / "demo/secret": self.outside / "secret",
-            self.box / "demo/log/job/evil": self.outside / "log/job/train",
-            self.box / "demo/log/job/train/02": self.outside / "log/job/train/01",
+            self.box / "linked/log/job/evil": self.outside / "log/job/train",
+            self.box / "linked/log/job/train/02": self.outside / "log/job/train/01",
+            self.box / "led-away/.remote-install": self.outside,
         }
 
     def rsh(self, *options: str) -> str:
