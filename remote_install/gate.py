@@ -575,7 +575,20 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--key", default="-", metavar="NAME", help="what the key is called in the audit log")
     found.add_argument("--log-only", action="store_true", help="refuse nothing, and write down what would be refused")
     found.add_argument("--check", metavar="COMMAND", help="say what would become of a command, and do nothing")
+    found.add_argument("--about", action="store_true", help="print what is here, as JSON; alone")
     return found
+
+
+def about() -> str:
+    """What tells whether the gate and its program are those that were sent, and what they stand on."""
+    here = os.path.dirname(os.path.realpath(__file__))
+    hashes = {}
+    for name in (os.path.basename(__file__), PROGRAM):
+        with contextlib.suppress(OSError), open(os.path.join(here, name), "rb") as file:
+            hashes[name] = hashlib.sha256(file.read()).hexdigest()
+    found = [path for path in RRSYNC if os.access(path, os.X_OK)]
+    python = "%d.%d.%d" % sys.version_info[:3]
+    return json.dumps({"folder": here, "hashes": hashes, "rrsync": found, "python": python})
 
 
 def gate_of(options: argparse.Namespace) -> Gate:
@@ -588,11 +601,7 @@ def gate_of(options: argparse.Namespace) -> Gate:
     program, log = options.program or os.path.join(here, PROGRAM), os.path.abspath(os.path.expanduser(options.log))
     given = os.path.normpath(os.fsencode(options.root))
     root = os.path.realpath(given)
-    unknown = [word for word in allow if word not in WORDS]
-    if unknown:
-        raise Refused("--allow %s: the words are %s" % (shown(unknown[0]), ", ".join(WORDS)))
-    if "push" in allow and "submit" not in allow:
-        raise Refused("--allow push: who may push may write all that a job may, so it takes submit too")
+    check_words(allow)
     if not os.path.isabs(given) or not os.path.isdir(root):
         raise Refused("--root %s is no folder here, or not absolute" % shown(options.root))
     home = os.path.realpath(os.fsencode(pwd.getpwuid(os.getuid()).pw_dir))
@@ -602,8 +611,20 @@ def gate_of(options: argparse.Namespace) -> Gate:
     return Gate(root, given, allow, runners, forward, program, options.rrsync, log, options.key, options.log_only)
 
 
+def check_words(allow: Tuple[str, ...]) -> None:
+    """Raises Refused for what --allow can't name."""
+    unknown = [word for word in allow if word not in WORDS]
+    if unknown:
+        raise Refused("--allow %s: the words are %s" % (shown(unknown[0]), ", ".join(WORDS)))
+    if "push" in allow and "submit" not in allow:
+        raise Refused("--allow push: who may push may write all that a job may, so it takes submit too")
+
+
 def main(argv: List[str]) -> int:
     """What sshd runs: 126 for what is refused, else the exit code of what was run."""
+    if argv == ["--about"]:
+        print(about())
+        return 0
     line = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     audit: Optional[Audit] = None
     try:

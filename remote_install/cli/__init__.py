@@ -119,6 +119,10 @@ def _command(name: str) -> Callable[..., int]:
         from remote_install.cli.check import check_command
 
         return check_command
+    if name == "gate":
+        from remote_install.cli.gate import gate_command
+
+        return gate_command
     if name in ("init", "completion"):
         from remote_install.cli import setting_up
 

@@ -21,13 +21,10 @@ EPILOG = """\
 exit codes: 0 done, 1 a job failed, 2 usage, 3 configuration, 4 host, 5 transfer, 6 refused by the site,
 7 job runner, 8 timed out here, 9 refused because it would do harm, 130/143 interrupted"""
 
-# Commands of the contract that this version does not have yet: named, so that nobody looks for a typing error.
-NOT_YET = ("gate",)
-
 # The commands that print a document with --json.
 WITH_JSON = (
     *("run", "install", "submit", "poll", "wait", "kill", "list", "active", "logs", "fetch", "clean", "push", "pull"),
-    *("check", "platforms", "init"),
+    *("check", "gate", "platforms", "init"),
 )
 
 OPTIONS_NOT_YET = ["--max-size"]
@@ -50,11 +47,6 @@ class _Parser(argparse.ArgumentParser):
         later = [word for word in message.split() if word in OPTIONS_NOT_YET]
         if later and message.startswith("unrecognized arguments"):
             raise UsageError(f"{later[0]}: this version does not have that option yet", f"Try `{self.prog} --help`.")
-        command = re.match(r"argument COMMAND: invalid choice: '([^']*)'", message)
-        if command and command.group(1) in NOT_YET:
-            raise UsageError(
-                f"{command.group(1)}: this version does not have that command yet", f"Try `{self.prog} --help`."
-            )
         raise UsageError(message, f"Try `{self.prog} --help`.")
 
 
@@ -154,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
     _add_clean(command)
     _add_copies(command)
     _add_check(command)
+    _add_gate(command)
     p = command("platforms", "the platforms and groups of hosts.yaml", "[--ansible]")
     p.add_argument("--ansible", action="store_true", help="as an Ansible inventory, in JSON")
     p = command(
@@ -291,6 +284,29 @@ def _add_check(command) -> None:  # type: ignore[no-untyped-def]
         "[PLATFORM...]",
     )
     p.add_argument("platforms", nargs="*", metavar="PLATFORM", help="a platform or group; default: all of hosts.yaml")
+
+
+def _add_gate(command) -> None:  # type: ignore[no-untyped-def]
+    p = command(
+        "gate",
+        "the forced command for a restricted key: put it on a host, or print the line for a key",
+        "--install -p PLATFORM | --print-key-line KEY.pub --root DIR --allow WORDS [option...] | --check COMMAND ...",
+    )
+    p.add_argument("--install", action="store_true", help="send the gate and the program that it admits")
+    _platforms(p, "where to put it; repeats")
+    p.add_argument("--print-key-line", metavar="KEY", help="print the line of authorized_keys for that key")
+    p.add_argument("--check", metavar="COMMAND", help="what a gate on this machine would say to a command")
+    p.add_argument("--root", metavar="DIR", help="the folder below which all of it happens")
+    p.add_argument("--allow", metavar="WORDS", help="install,submit,poll,kill,logs,fetch,clean,check,push,pull")
+    p.add_argument("--runner", action="append", default=[], metavar="NAME", help="a job runner for submit; repeats")
+    p.add_argument("--forward", action="append", default=[], metavar="NAME", help="a variable to forward; repeats")
+    p.add_argument("--rrsync", metavar="PATH", help="where rrsync is there")
+    p.add_argument("--program", metavar="PATH", help="where the job host program is there; default: beside the gate")
+    p.add_argument("--log", metavar="FILE", help="the audit log there; default: ~/.remote-install/gate.log")
+    p.add_argument("--key", metavar="NAME", help="what the key is called in the audit log")
+    p.add_argument("--log-only", action="store_true", help="refuse nothing, write down what would be refused")
+    p.add_argument("--gate", default=".remote-install/gate.py", metavar="PATH", help="where the gate is there")
+    p.add_argument("--python", default="python3", metavar="PATH", help="the Python there; default: python3")
 
 
 def _add_copies(command) -> None:  # type: ignore[no-untyped-def]

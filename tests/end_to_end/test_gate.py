@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosts import JobHosts
+from hosts import JobHosts, MakeHost
 
 from .client import Client, Done
-from .gated import ALL, KEY_OPTIONS, PLATFORM, ROOT, Site
+from .gated import ALL, KEY_OPTIONS, LOG, PLATFORM, ROOT, Site
 
 RUN_YAML = (
     "fetch: [results/]\njobs:\n  train: {platform: hpc, command: 'mkdir -p results; echo made >results/r; echo out'}\n"
@@ -147,3 +149,66 @@ def test_nothing_is_forwarded(site: Site, user: Client) -> None:  # noqa: ARG001
     done = site.ssh(options=("-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22"))
     assert b"remote port forwarding failed" in done.stderr
     assert done.returncode != 0
+
+
+def test_a_gate_that_was_installed_admits_the_key_whose_line_was_printed(make_host: MakeHost, tmp_path: Path) -> None:
+    host = make_host()
+    client = Client(tmp_path, host)
+    client.prepare(PLATFORM)
+    client.write("run.yaml", RUN_YAML)
+    host.run(["mkdir", ROOT], check=True)
+    (gate,) = succeeds(client, "gate", "--install", "-p", "hpc", "--json").json["gates"]
+    assert gate["path"] == "/home/alice/.remote-install/gate.py"
+    what = ["--root", ROOT, "--allow", "install,submit,poll,logs,fetch", "--runner", "background"]
+    line = succeeds(client, "gate", "--print-key-line", f"{host.key}.pub", *what).out.decode()
+    assert line.startswith('restrict,command="python3 -I .remote-install/gate.py --root /home/alice/box ')
+    host.write_file(".ssh/authorized_keys", line, mode=0o600)
+    client.hang_up()
+    assert succeeds(client, "run", "demo").out == b"out\n"
+    assert client("gate", "--install", "-p", "hpc").code == 6
+
+
+@pytest.mark.parametrize("root", ["/a b", "/a'b", '/a"b', "/a\nb", "/a$b", "a"])
+def test_a_root_that_a_shell_would_take_for_something_else_is_refused(user: Client, root: str) -> None:
+    done = user("gate", "--print-key-line", f"{user.host.key}.pub", "--root", root, "--allow", "poll")
+    assert (done.code, done.out) == (2, b"")
+
+
+def test_only_a_public_key_has_a_line(user: Client) -> None:
+    done = user("gate", "--print-key-line", user.host.key, "--root", ROOT, "--allow", "poll")
+    assert (done.code, done.out) == (3, b"")
+
+
+def test_check_tells_what_a_gate_would_say(user: Client) -> None:
+    what = ["--root", str(user.folder), "--allow", "fetch"]
+    done = user("gate", *what, "--check", f"rsync --server --sender -ltrRe.iLsfxCIvu . {user.folder}/demo/./a")
+    assert (done.code, done.out) == (0, b"admitted: rsync fetch\n"), done.err
+    done = user("gate", *what, "--check", "sh -c id")
+    assert (done.code, done.out[:9]) == (6, b"refused: "), done.err
+
+
+def test_log_only_refuses_nothing_and_tells_what_it_would_refuse(site: Site, user: Client) -> None:
+    site.allow("poll", "--log-only")
+    succeeds(user, "install", "demo", "-p", "hpc")
+    assert site.ssh("id", "-un").stdout == b"alice\n"
+    whys = [line["why"] for line in site.log() if line["gate"] == "would refuse"]
+    assert whys[0].startswith("install is not allowed")
+    assert whys[-1] == "this is no command of remote-install: id -un"
+
+
+def test_what_can_not_be_written_down_is_not_admitted(site: Site, user: Client) -> None:
+    succeeds(user, "install", "demo", "-p", "hpc")
+    site.host.run(["sh", "-c", "rm .remote-install/gate.log && mkdir .remote-install/gate.log"], check=True)
+    done = user("poll", "demo", "job", "-p", "hpc")
+    site.host.run(["rmdir", ".remote-install/gate.log"], check=True)
+    assert (done.code, "the audit log can't be written" in done.err) == (6, True), done.err
+
+
+def test_a_submitted_job_is_kept_under_its_hash(site: Site, user: Client) -> None:
+    succeeds(user, "run", "demo")
+    (line,) = (line for line in site.log() if line.get("verb") == "submit")
+    assert (line["run"], line["job"], line["key"]) == ("demo", ["train"], "laptop")
+    (name,) = line["sha256"]
+    kept = site.host.read(f"{LOG}.jobs/{name}.json")
+    assert hashlib.sha256(kept.encode()).hexdigest() == name
+    assert "echo made" in " ".join(json.loads(kept)["argv"])

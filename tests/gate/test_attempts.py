@@ -75,7 +75,7 @@ def make(one: Attempt, sandbox: Sandbox) -> Answer:
 def judge(one: Attempt, answer: Answer, sandbox: Sandbox, before: dict[str, object]) -> None:
     assert SECRET not in answer.out.decode(errors="replace") + answer.err, one
     assert sandbox.seen_outside() == before, one
-    assert "Traceback" not in answer.err, (one, answer.err)
+    assert "gate.py" not in answer.err, (one, answer.err)  # a traceback; rrsync has some, where a folder is swapped
 
 
 def attack(sandbox: Sandbox, numbers: range) -> int:
