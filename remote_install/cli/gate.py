@@ -34,7 +34,7 @@ def _install(context: Context) -> int:
             context.out.tell(
                 f"{one.host}: there is no rrsync, so the gate admits no rsync: it comes with rsync 3.2.5 and newer"
             )
-    context.out.document({"gates": [one.as_json() for one in done]})
+    _document(context, gates=[one.as_json() for one in done])
     return 0
 
 
@@ -61,7 +61,7 @@ def _print_key_line(context: Context) -> int:
         raise UsageError(f"--root {arguments.root} is not absolute", "Write the path out as it is on the host.")
     line = gating.key_line(arguments.print_key_line, options(context), arguments.gate, arguments.python)
     context.out.result(line)
-    context.out.document({"line": line})
+    _document(context, line=line)
     return 0
 
 
@@ -73,5 +73,11 @@ def _check(context: Context) -> int:
     except gate.Refused as refused:
         verdict, code = f"refused: {refused}", 6
     context.out.result(verdict)
-    context.out.document({"admitted": code == 0, "verdict": verdict})
+    _document(context, admitted=code == 0, verdict=verdict)
     return code
+
+
+def _document(context: Context, **told: object) -> None:
+    """The same keys for each use; what was not asked for is null."""
+    nothing = dict.fromkeys(("gates", "line", "admitted", "verdict"))
+    context.out.document({**nothing, **told, "error": None})

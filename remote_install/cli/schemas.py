@@ -136,6 +136,7 @@ DRIVER = _object(
 )
 COPIED = {"platform": TEXT, "host": TEXT, "files": SIZE, "bytes": SIZE, "seconds": SECONDS}
 PLATFORM = _object({"platform": TEXT, "hosts": TEXTS, "install_target": TEXT, "run_root": TEXT, "job_runner": TEXT})
+GATE = _object({"host": TEXT, "path": TEXT, "python": TEXT, "rrsync": TEXT_OR_NULL})
 
 # Command -> the keys of its document besides `error`.
 DOCUMENTS: dict[str, Schema] = {
@@ -152,6 +153,12 @@ DOCUMENTS: dict[str, Schema] = {
         "reason": TEXT_OR_NULL,
     },
     "check": {"platforms": _list_of(CHECKED)},
+    "gate": {
+        "gates": {**_list_of(GATE), "type": ["array", "null"]},
+        "line": TEXT_OR_NULL,
+        "admitted": {"type": ["boolean", "null"]},
+        "verdict": TEXT_OR_NULL,
+    },
     "platforms": {
         "platforms": _list_of(PLATFORM),
         "expressions": TEXTS,

@@ -61,6 +61,8 @@ STORY: tuple[tuple[tuple[str, ...], int], ...] = (
     (("clean", "demo", "-p", "hpc"), 0),
     (("check", "localhost"), 0),
     (("check", "nowhere"), 3),
+    (("gate", "--install", "-p", "hpc"), 0),
+    (("gate", "--print-key-line", "missing.pub", "--root", "/runs", "--allow", "poll"), 3),
     (("platforms",), 0),
     (("platforms", "--hosts", "missing.yaml"), 3),
     (("init", "--dry-run", "--hosts", "new.yaml"), 0),
