@@ -13,7 +13,7 @@ from . import building, layout, links
 from .building import Build
 from .files import now_ns
 from .links import Link
-from .manifest import Entries, Listing, digest, unpack
+from .manifest import Cache, Entries, Listing, digest, unpack
 from .placement import Plan, arrived, clear_staging, look_again, make_plan, place, spared
 from .sharing import find, marks
 from .target import Manifest, Target
@@ -95,18 +95,18 @@ def _rehearse(target: Target, request: Json, client: Client, shared: bool) -> No
 def _install(target: Target, request: Json, client: Client) -> None:
     wanted_links, missing = _links(target, request)
     manifest, listing, build = _look(target, request)
-    if not missing and _is_whole(target, text(request, "digest"), manifest, build):
+    if not missing and _is_whole(target, text(request, "digest"), manifest, build, remember=True):
         client.say("same", run_dir=to_text(target.run_dir), marks=marks(target.run_dir))
         return
     client.say("differs")
-    wanted = _wanted(client)
-    plan = make_plan(target, wanted, target.brought(), listing, build.settled)
+    wanted, brought = _wanted(client), target.brought()
+    plan = make_plan(target, wanted, brought, listing, build.settled)
     plan = spared(plan, [link.path for link in wanted_links])
-    target.mark(wanted, "" if build.due else build.key)
+    target.mark(wanted, "" if build.due else build.key, brought)
     clear_staging(target, plan.send)
     _say_plan(client, target, plan, build)
     client.hear(SILENCE)
-    changed = arrived(target, wanted, plan.send)
+    changed, moved = arrived(target, wanted, plan.send)
     if changed is not None:
         client.say("changed", path=to_text(changed))
         return
@@ -114,7 +114,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
     links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
         _run_command(build, request, target, wanted, client)
-    altered, cache = look_again(target, wanted, listing.cache, now_ns())
+    altered, cache = look_again(target, wanted, listing.cache, moved, now_ns())
     target.finish(Manifest(wanted, cache, build.key, altered if build.due else build.settled))
     client.say("installed")
 
@@ -152,9 +152,15 @@ def _look(target: Target, request: Json) -> Tuple[Manifest, Listing, Build]:
     return manifest, listing, building.decide(argv, text(request, "digest"), manifest, target, listing)
 
 
-def _is_whole(target: Target, content: str, manifest: Manifest, build: Build) -> bool:
-    whole = target.installed and not target.unfinished and not build.due
-    return whole and _digest_here(target, manifest, build) == content
+def _is_whole(target: Target, content: str, manifest: Manifest, build: Build, remember: bool = False) -> bool:
+    """Is `content` here, and nothing to be done? remember: keep the hashes that were made to find that out."""
+    if not target.installed or target.unfinished or build.due:
+        return False
+    found, cache = _here(target, manifest, build)
+    same = digest(found) == content
+    if same and remember and len(cache) > len(manifest.cache):
+        target.remember(manifest._replace(cache=cache))
+    return same
 
 
 def _say_plan(client: Client, target: Target, plan: Plan, build: Build, **more: object) -> None:
@@ -182,14 +188,12 @@ def _wanted(client: Client) -> Entries:
     return unpack(client.hear(SILENCE).get("entries"))
 
 
-def _digest_here(target: Target, manifest: Manifest, build: Build) -> str:
-    """The digest of what was brought, as it is now: a job may have changed it. What is settled counts as brought."""
+def _here(target: Target, manifest: Manifest, build: Build) -> Tuple[Entries, Cache]:
+    """What was brought, as it is now, and its hashes: a job may have changed it. What is settled counts as brought."""
     listing = Listing(manifest.cache, now_ns())
-    found = {
-        path: entry if path in build.settled else listing.look(target.run_dir, path)
-        for path, entry in manifest.entries.items()
-    }
-    return digest({path: entry for path, entry in found.items() if entry is not None})
+    looked = listing.look_all(target.run_dir, (path for path in manifest.entries if path not in build.settled))
+    found = {path: looked.get(path, entry) for path, entry in manifest.entries.items()}
+    return {path: entry for path, entry in found.items() if entry is not None}, listing.cache
 
 
 def unfinished(run_dir: bytes) -> Optional[str]:

@@ -6,7 +6,7 @@ The same code lists the run directory here and what was installed there, so both
 import hashlib
 import os
 import stat
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .wire import to_bytes, to_text
 
@@ -33,6 +33,10 @@ class Seen(NamedTuple):
     inode: int
     hash: str
 
+    def renamed(self, status: os.stat_result) -> bool:
+        """Is it the same file, but for its name or mode?"""
+        return self[:2] == (status.st_size, status.st_mtime_ns) and self.inode == status.st_ino
+
 
 Entries = Dict[bytes, Entry]
 Cache = Dict[bytes, Seen]
@@ -41,9 +45,10 @@ Cache = Dict[bytes, Seen]
 class Listing:
     """Lists files; knows hashes of files that have not changed since."""
 
-    def __init__(self, cache: Cache, now: int) -> None:
-        """now: nanoseconds of the clock that stamps the files."""
-        self._known, self._now = cache, now
+    def __init__(self, cache: Cache, now: int, moved: Optional[Cache] = None) -> None:
+        """now: nanoseconds of the clock that stamps the files. moved: files as they were hashed just before we renamed
+        them, which changes their ctime and nothing else."""
+        self._known, self._now, self._moved = cache, now, moved or {}
         self.cache: Cache = {}
         self.others: List[bytes] = []
 
@@ -60,29 +65,43 @@ class Listing:
 
     def look(self, root: bytes, path: bytes) -> Optional[Entry]:
         """The entry of one path below `root`; None where there is nothing, or behind a link."""
+        return self.look_all(root, [path])[path]
+
+    def look_all(self, root: bytes, paths: Iterable[bytes]) -> Dict[bytes, Optional[Entry]]:
+        """As `look`, of many; a folder that holds several is looked at once."""
+        in_place = {b"": True}  # folder -> is it reached without a link?
+        return {path: self._look(root, path, in_place) for path in paths}
+
+    def _look(self, root: bytes, path: bytes, in_place: Dict[bytes, bool]) -> Optional[Entry]:
         try:
-            if _behind_link(root, path):
+            if not _is_in_place(root, path.rpartition(b"/")[0], in_place):
                 return None
-            return self._entry(root, path, os.lstat(os.path.join(root, path)))
+            return self._entry(root, path, os.lstat(root + b"/" + path))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _entry(self, root: bytes, path: bytes, status: os.stat_result) -> Optional[Entry]:
+        if stat.S_ISREG(status.st_mode):
+            return Entry(FILE, bool(status.st_mode & 0o100), self._hash(root, path, status))
         if stat.S_ISDIR(status.st_mode):
             return Entry(FOLDER, False, "")
         if stat.S_ISLNK(status.st_mode):
             return Entry(LINK, False, to_text(os.readlink(os.path.join(root, path))))
-        if stat.S_ISREG(status.st_mode):
-            return Entry(FILE, bool(status.st_mode & 0o100), self._hash(root, path, status))
         return None
 
     def _hash(self, root: bytes, path: bytes, status: os.stat_result) -> str:
         times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        known = self._known.get(path)
-        value = known.hash if known is not None and known[:4] == times else hash_of(os.path.join(root, path))
-        if max(status.st_mtime_ns, status.st_ctime_ns) < self._now - SETTLED:
-            self.cache[path] = Seen(*times, hash=value)
-        return value
+        known, settled = self._known.get(path), self._now - SETTLED
+        if known is None or known[:4] != times:
+            moved = self._moved.get(path)
+            if moved is not None and moved.mtime < settled and moved.renamed(status):
+                # Whoever wrote to it since has set its mtime to now.
+                self.cache[path] = Seen(*times, hash=moved.hash)
+                return moved.hash
+            known = Seen(*times, hash=hash_of(os.path.join(root, path)))
+        if known.mtime < settled and known.ctime < settled:
+            self.cache[path] = known
+        return known.hash
 
 
 def hash_of(path: bytes) -> str:
@@ -102,11 +121,11 @@ def digest(entries: Entries) -> str:
     >>> digest({}) == digest({})
     True
     """
-    value = hashlib.blake2b(digest_size=20)
-    for path in sorted(entries):
-        entry = entries[path]
-        value.update(b"%s\0%s\0%d\0%s\0" % (path, entry.kind.encode(), entry.executable, to_bytes(entry.content)))
-    return value.hexdigest()
+    told = [
+        b"%s\0%s\0%d\0%s\0" % (path, kind.encode(), executable, to_bytes(content))
+        for path, (kind, executable, content) in sorted(entries.items())
+    ]
+    return hashlib.blake2b(b"".join(told), digest_size=20).hexdigest()
 
 
 def pack(entries: Entries) -> List[List[Any]]:
@@ -143,17 +162,20 @@ def _below(
 ) -> Iterator[Tuple[bytes, os.stat_result]]:
     with os.scandir(os.path.join(root, folder)) as listed:
         children = sorted(listed, key=lambda child: child.name)
+    before = folder + b"/" if folder else b""
     for child in children:
-        path = os.path.join(folder, child.name)
+        path = before + child.name
         is_folder = child.is_dir(follow_symlinks=False)
         if excluded(path, is_folder):
             continue
         yield path, child.stat(follow_symlinks=False)
         if is_folder:
-            for below in _below(root, path, excluded):
-                yield below
+            yield from _below(root, path, excluded)
 
 
-def _behind_link(root: bytes, path: bytes) -> bool:
-    parts = path.split(b"/")[:-1]
-    return any(os.path.islink(os.path.join(root, *parts[: count + 1])) for count in range(len(parts)))
+def _is_in_place(root: bytes, folder: bytes, known: Dict[bytes, bool]) -> bool:
+    """Is no link on the way to `folder`? known: what was found of others."""
+    if folder not in known:
+        above = _is_in_place(root, folder.rpartition(b"/")[0], known)
+        known[folder] = above and not os.path.islink(os.path.join(root, folder))
+    return known[folder]

@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from .manifest import FILE, FOLDER, LINK, Cache, Entries, Entry, Listing, hash_of
+from .manifest import FILE, FOLDER, LINK, Cache, Entries, Entry, Listing, Seen, hash_of
 from .target import Altered, Brought, Target
 from .wire import Refusal, to_bytes, to_text
 
@@ -25,8 +25,9 @@ def make_plan(target: Target, wanted: Entries, brought: Brought, listing: Listin
     settled: names that stay as they are here.
     """
     plan = Plan([], [], [], [])
-    for path in sorted(set(wanted) - set(settled)):
-        entry, here = wanted[path], listing.look(target.run_dir, path)
+    looked = listing.look_all(target.run_dir, sorted(set(wanted) - set(settled)))
+    for path, here in looked.items():
+        entry = wanted[path]
         if here == entry:
             continue
         if here is not None and here.kind != entry.kind:
@@ -84,23 +85,30 @@ def clear_staging(target: Target, send: List[bytes]) -> None:
                 os.rmdir(folder)
 
 
-def arrived(target: Target, wanted: Entries, send: List[bytes]) -> Optional[bytes]:
-    """The first of `send` that is not in the staging area with the content that was promised; None if all are."""
+def arrived(target: Target, wanted: Entries, send: List[bytes]) -> Tuple[Optional[bytes], Cache]:
+    """The first of `send` that is not in the staging area with the content that was promised; None if all are.
+
+    And what they are like there, for look_again.
+    """
+    found: Cache = {}
     for path in send:
+        full = os.path.join(target.staging, path)
         try:
-            if hash_of(os.path.join(target.staging, path)) != wanted[path].content:
-                return path
+            before = os.lstat(full)
+            value = hash_of(full)
         except OSError:
-            return path
-    return None
+            return path, found
+        if value != wanted[path].content:
+            return path, found
+        found[path] = Seen(before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino, value)
+    return None, found
 
 
 def place(target: Target, wanted: Entries, plan: Plan) -> None:
     """Put all in place: each file is the old or the new one at every moment. Raises OSError."""
     root = target.run_dir
-    changed = set(plan.send) | set(plan.change)
-    doomed = set(plan.delete)
-    for path in sorted(changed):
+    send, doomed = set(plan.send), set(plan.delete)
+    for path in sorted(send.union(plan.change)):
         entry, full = wanted[path], os.path.join(root, path)
         _make_way(root, path, entry, doomed)
         if entry.kind == FOLDER:
@@ -108,7 +116,7 @@ def place(target: Target, wanted: Entries, plan: Plan) -> None:
         elif entry.kind == LINK:
             _link(target, entry, full)
         else:
-            if path in plan.send:
+            if path in send:
                 os.rename(os.path.join(target.staging, path), full)
             _set_executable(full, entry.executable)
     for path in sorted(doomed, reverse=True):
@@ -152,8 +160,11 @@ def _delete(full: bytes) -> None:
             os.unlink(full)
 
 
-def look_again(target: Target, wanted: Entries, cache: Cache, now: int) -> Tuple[Altered, Cache]:
-    """What is there by now of `wanted` where it differs, and the hashes of all, for the manifest."""
-    listing = Listing(cache, now)
-    found = {path: listing.look(target.run_dir, path) for path in wanted}
+def look_again(target: Target, wanted: Entries, cache: Cache, moved: Cache, now: int) -> Tuple[Altered, Cache]:
+    """What is there by now of `wanted` where it differs, and the hashes of all, for the manifest.
+
+    moved: what `arrived` found of files that were put in place since.
+    """
+    listing = Listing(cache, now, moved)
+    found = listing.look_all(target.run_dir, wanted)
     return {path: here for path, here in found.items() if here != wanted[path]}, listing.cache

@@ -163,16 +163,19 @@ class Target:
             found.setdefault(path, set()).update(entries)
         return found
 
-    def mark(self, wanted: Entries, built: str = "") -> None:
-        """Say that an install is unfinished, before anything changes. built: as in Manifest, while this one lasts."""
-        brought = self.brought()
+    def mark(self, wanted: Entries, built: str = "", brought: Optional[Brought] = None) -> None:
+        """Say that an install is unfinished, before anything changes. built: as in Manifest, while this one lasts.
+
+        brought: what `brought` tells, where that is known; what is wanted is added to it.
+        """
+        brought = self.brought() if brought is None else brought
         for path, entry in wanted.items():
             brought.setdefault(path, set()).add(entry)
         rows = [row for path, found in brought.items() for entry in found for row in pack({path: entry})]
         write(self._mark, json.dumps({"entries": rows, "built": built}).encode("ascii"), durable=True)
 
-    def finish(self, whole: Manifest) -> None:
-        """Write the manifest, then take the mark away: the install is whole."""
+    def remember(self, whole: Manifest) -> None:
+        """Write the manifest."""
         fields = {
             "entries": pack(whole.entries),
             "cache": pack_cache(whole.cache),
@@ -180,6 +183,10 @@ class Target:
             "altered": _pack_altered(whole.altered),
         }
         write(self._manifest, json.dumps(fields).encode("ascii"), durable=True)
+
+    def finish(self, whole: Manifest) -> None:
+        """Write the manifest, then take the mark away: the install is whole."""
+        self.remember(whole)
         with contextlib.suppress(OSError):
             os.rmdir(self.staging)
         with contextlib.suppress(FileNotFoundError):
