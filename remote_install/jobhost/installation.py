@@ -114,6 +114,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
     links.make(target.run_dir, wanted_links, text(request, "uuid"), text(request, "origin"))
     if build.due:
         _run_command(build, request, target, wanted, client)
+    moved = {} if build.due else moved  # the install command may have written to them, and may set any time
     altered, cache = look_again(target, wanted, listing.cache, moved, now_ns())
     target.finish(Manifest(wanted, cache, build.key, altered if build.due else build.settled))
     client.say("installed")

@@ -1,8 +1,4 @@
-"""How long many jobs take, against ssh alone, and what the job wrapper costs: python tests/benchmarks/jobs.py [--quick]
-
-Needs root, for a job host of its own. Exits 1 when an aim is missed; times are medians, so that what else this machine
-does counts little. --quick: 100 and 1,000 jobs only.
-"""
+"""Many jobs on one host: until all exit codes are known, one look at them, and what the job wrapper costs."""
 
 from __future__ import annotations
 
@@ -11,79 +7,44 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import peers
+from end_to_end import many
+from end_to_end.client import Client
+from hosts import JobHost, JobHosts
+from jobhost.shells import Try
+from measure import Command, in_turn
+from table import OURS, Row
+from user import SSHD, User
 
-from end_to_end import many  # noqa: E402
-from end_to_end.client import Client, Done  # noqa: E402
-from hosts import JobHosts, missing_requirements  # noqa: E402
-from jobhost.shells import Try  # noqa: E402
-
-ROUNDS = 3
 WRAPPERS = 100
-AIMS = {"submit 1000": 60.0, "poll 10000 / cat": 3.0, "wrapper": 15.0}
+COUNTS = (1, 10, 100, 1000)
+POLLS = (1000, 10_000)
+LOOP = "one ssh, a loop of sh"
+CAT = "one ssh, cat"
+# A job as a careful hand writes it: output, errors and exit code in files of its own.
+BY_HAND = """mkdir -p loop && cd loop && for i in $(seq {count}); do
+    (sh -c true >$i.out 2>$i.err </dev/null; echo $? >$i.status) & done; wait; cat *.status"""
 # What poll reads, read by the quickest that there is: the job status files and links of all jobs.
-CAT = r"""cd remote-install-run/demo/log/job && find . -type l -printf '%l\n' &&
+READ = r"""cd remote-install-run/demo/log/job && find . -type l -printf '%l\n' &&
     find . -type f \( -name job.status -o -name job.submit \) -exec cat {} +"""
 
 
-def ssh(client: Client, line: str) -> float:
-    """Seconds that one ssh call takes."""
-    argv = ["ssh", "-F", client.host.ssh_config, client.host.name, line]
-    began = time.perf_counter()
-    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - began
+def rows(hosts: JobHosts, folder: Path, rounds: int) -> Iterator[Row]:
+    """Measure."""
+    yield wrapper(str(folder), rounds)
+    host = hosts.make(home_size="1g", sshd_config=SSHD, shared=peers.shared())
+    user = User(folder / "user")
+    user.add("hpc", host)
+    (folder / "user/demo").mkdir()
+    yield from submits(user, host, rounds)
+    polled = hosts.make(home_size="1g", sshd_config=SSHD, shared=peers.shared())
+    yield from polls(Client(folder / "client", polled), rounds)
 
 
-def timed(client: Client, *words: str) -> float:
-    """Seconds of one command, which must make one connection."""
-    logins = client.host.calls()
-    done: Done = client(*words, timeout=600)
-    assert done.code in (0, 1), done.err
-    assert client.host.calls() == logins + 1
-    return done.seconds
-
-
-def show(what: str, seconds: float, count: int, note: str = "") -> None:
-    print(f"{what:28} {seconds:7.2f} s {seconds / count * 1000:8.2f} ms each   {note}".rstrip(), flush=True)
-
-
-def submits(client: Client, counts: list[int]) -> dict[str, float]:
-    """How long submit takes; the jobs are new tries each time, so that no folder is there yet."""
-    found = {}
-    for count in counts:
-        client.write("run.yaml", many.run_yaml(count))
-        assert client("install", "demo", "-p", "hpc").code == 0
-        found[f"submit {count}"] = timed(client, "submit", "demo", "--no-install", "--again")
-        show(f"submit {count}", found[f"submit {count}"], count)
-        client("wait", "demo", timeout=600)
-    return found
-
-
-def polls(client: Client, counts: list[int]) -> dict[str, float]:
-    """How long poll takes: the first, which writes down here how each ended, and when nothing is new."""
-    found = {}
-    there = 0
-    for count in counts:
-        many.multiply(client, count - there, first=there)
-        many.hide_pattern(client)
-        there = count
-        cat = statistics.median(ssh(client, CAT) for _ in range(ROUNDS))
-        first = timed(client, "poll", "demo", "--json")
-        again = statistics.median(timed(client, "poll", "demo", "--json") for _ in range(ROUNDS))
-        found[f"poll {count} / cat"] = again / cat
-        show(f"cat, {count} jobs", cat, count)
-        show(f"poll {count}, all are new", first, count)
-        show(f"poll {count}, nothing is new", again, count, f"{again / cat:.2f} x cat")
-        many.show_pattern(client)
-    return found
-
-
-def wrapper(folder: str) -> float:
+def wrapper(folder: str, rounds: int) -> Row:
     """Milliseconds of processor time that the job wrapper costs, without its command."""
 
     def spent(run: int) -> float:
@@ -96,31 +57,44 @@ def wrapper(folder: str) -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) / WRAPPERS * 1000
 
-    return statistics.median(spent(run) for run in range(ROUNDS)) - spent(-1)
+    cost = statistics.median(spent(run) for run in range(rounds)) - spent(-1)
+    return Row("job wrapper, processor time of a job", value=cost, unit="ms", aim=20.0)
 
 
-def main() -> int:
-    """Print the figures."""
-    missing = missing_requirements()
-    if missing:
-        print(f"not measured: a job host needs {', '.join(missing)}")
-        return int(os.environ.get("REQUIRE_ALL") == "1")
-    counts = [100, 1000] if "--quick" in sys.argv else [100, 1000, 10_000]
-    found: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        found["wrapper"] = wrapper(f"{folder}/wrapped")
-        print(f"{'wrapper':28} {found['wrapper']:7.2f} ms of processor time")
-        with JobHosts() as hosts:
-            for measure, sizes in ((submits, counts[:2]), (polls, counts)):
-                client = Client(Path(folder, measure.__name__), hosts.make(home_size="600m"))
-                client.prepare()
-                assert client("install", "demo", "-p", "hpc").code == 0
-                show("ssh true", statistics.median(ssh(client, "true") for _ in range(ROUNDS)), 1)
-                found.update(measure(client, sizes))
-    missed = [f"{what}: {found[what]:.2f}, aim {aim:g}" for what, aim in AIMS.items() if found.get(what, 0.0) > aim]
-    print("\n".join(f"missed: {one}" for one in missed) or "all aims are met")
-    return int(bool(missed))
+def submits(user: User, host: JobHost, rounds: int) -> Iterator[Row]:
+    """Jobs that do nothing, until all exit codes are known."""
+    python = user.ours().argv[0]
+    both = f"{python} -m remote_install submit demo --no-install --again && {python} -m remote_install wait demo"
+    for count in COUNTS:
+        (user.folder / "demo/run.yaml").write_text(many.run_yaml(count))
+        user.ours("install", "demo", "-p", "hpc").run()
+        by_hand = f"$SSH hpc '{BY_HAND.format(count=count)}'"
+        commands = {OURS: user.shell(both), LOOP: user.shell(by_hand, before=lambda: host.run(["rm", "-rf", "loop"]))}
+        at_least, slow = {}, {}
+        if count == 100:
+            slow = in_turn(peers.jobs(user, host, count), 1, counted=False)  # a minute each
+            at_least = dict.fromkeys(peers.OF_JOBS, 10.0)
+        figures = in_turn(commands, rounds if count < 1000 else 1)
+        each = figures[OURS].seconds / count * 1000
+        name = f"{count:,} background jobs until all exit codes are known ({each:.1f} ms a job)"
+        yield Row(name, {**figures, **slow}, LOOP, 1.5 if count == 100 else None, at_least=at_least)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def polls(client: Client, rounds: int) -> Iterator[Row]:
+    """Jobs that run, each with a folder of its own; they share a process."""
+    client.prepare()
+    user = User(client.folder / "peer")
+    user.add("hpc", client.host)
+    there = 0
+    for count in POLLS:
+        many.multiply(client, count - there, first=there, running=True)
+        there = count
+        options = {"env": client.environment(), "cwd": str(client.folder)}
+        ours = Command([sys.executable, "-m", "remote_install", "poll", "demo", "--json"], **options)
+        cat = Command(["ssh", "-F", client.host.ssh_config, client.host.name, READ], **options)
+        commands = {OURS: ours, CAT: cat}
+        if count == POLLS[0]:
+            commands.update(peers.polls(user, client.host, "hpc", count, many.pattern_pid(client)))
+        figures = in_turn(commands, rounds)
+        yield Row(f"poll of {count:,} running jobs", figures, CAT, 1.5, at_least={peers.CYLC_POLL: 5.0})
+        yield Row(f"poll of {count:,} running jobs, memory", value=figures[OURS].memory / 1e6, unit="MB", aim=100.0)

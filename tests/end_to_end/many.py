@@ -24,7 +24,7 @@ for number, line in enumerate(sys.stdin):
     job, token = line.split()
     folder = os.path.join(jobs, job, "01")
     os.makedirs(folder)
-    pid = str(100000 + number)
+    pid = start[2] if sys.argv[2:] else str(100000 + number)
     for entry, text in plain.items():
         if text is not None:
             text = text.replace("=" + start[2] + "\n", "=" + pid + "\n").replace(" " + start[2] + " ", " " + pid + " ")
@@ -45,30 +45,41 @@ def name(number: int) -> str:
     return f"j{number:05d}"
 
 
-def multiply(client: Client, count: int, first: int = 0) -> None:
-    """Jobs that have ended and whose end was not told here yet: `count` copies of one that was really submitted."""
+def pattern_pid(client: Client) -> int:
+    """The process of the pattern, on the host."""
+    line = client.host.run(["readlink", f"{client.there}/log/job/{PATTERN}/01/job.start"], check=True).stdout
+    return int(line.split()[2])
+
+
+def multiply(client: Client, count: int, first: int = 0, running: bool = False) -> None:
+    """Jobs that have ended and whose end was not told here yet: `count` copies of one that was really submitted.
+
+    running: they have not ended, and are all the same process.
+    """
     here = client.run_directory / "log/job"
     pattern = here / PATTERN
     if not pattern.exists():
-        done = client("submit", "demo", "-p", "hpc", "--name", PATTERN, "--", "sh", "-c", "exit 3")
+        command, told = ("sleep 3600", "STARTED=") if running else ("exit 3", "EXIT=")
+        done = client("submit", "demo", "-p", "hpc", "--name", PATTERN, "--", "sh", "-c", command)
         assert done.code in (0, 1), done.err
         status = f"{client.there}/log/job/{PATTERN}/01/job.status"
-        client.host.run(["sh", "-c", f"until grep -q EXIT= {status}; do sleep 0.02; done"], check=True, timeout=20)
+        client.host.run(["sh", "-c", f"until grep -q {told} {status}; do sleep 0.02; done"], check=True, timeout=20)
     report = json.loads((pattern / "report.1").read_text())
     token = json.loads((pattern / "token.1").read_text())
     lines = []
     for number in range(first, first + count):
         job = name(number)
         mine = {**token, "token": f"{number:032x}"}
-        told = {**report, "job": job, "state": "submitted", "exit_code": None, "signal": None, "reason": None}
+        reported = {**report, "job": job, "state": "submitted", "exit_code": None, "signal": None, "reason": None}
         folder = here / job
         folder.mkdir()
         (folder / "token.1").write_text(json.dumps(mine) + "\n")
         (folder / "sent.1").write_text("")
-        (folder / "report.1").write_text(json.dumps(told) + "\n")
+        (folder / "report.1").write_text(json.dumps(reported) + "\n")
         lines.append(f"{job} {mine['token']}\n")
     there = f"{client.there}/log/job/{PATTERN}/01"
-    client.host.run(["python3", "-c", COPY, there], input="".join(lines), check=True, timeout=300)
+    words = ["running"] if running else []
+    client.host.run(["python3", "-c", COPY, there, *words], input="".join(lines), check=True, timeout=300)
 
 
 def hide_pattern(client: Client) -> None:

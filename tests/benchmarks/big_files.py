@@ -1,0 +1,66 @@
+"""One big file: on a quick line, where the window of a connection is the limit, and where the line is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import trees
+from hosts import JobHost, JobHosts
+from measure import Command, in_turn
+from table import OURS, Row
+from user import SSHD, User, link
+
+GIGABIT, FAST = 125e6, 12.5e6  # bytes a second; the second is Fast Ethernet's
+RSYNC = "rsync -a"
+AES = f"{OURS}, ssh.options: Ciphers aes256-gcm"
+ZSTD = f"{OURS}, rsync.options: zstd"
+COMPRESS = ["--compress", "--compress-choice=zstd", "--compress-level=1", "--skip-compress=zst"]
+WINDOW = "the 2 MiB window of one connection; see what was not done"
+CHOICE = "neither cipher nor compression is chosen by itself; see what was not done"
+
+
+def rows(hosts: JobHosts, folder: Path, rounds: int) -> Iterator[Row]:
+    """Measure."""
+    host = hosts.make(home_size="3g", sshd_config=SSHD)
+    user = User(folder)
+    few = max(1, rounds - 1)  # of those that take many seconds
+    sizes = {"noise": 1024, "window": 256, "text": 64}
+    for name, size in sizes.items():
+        (trees.text if name == "text" else trees.noise)(folder / name, size)
+    with contextlib.ExitStack() as links:
+        far = links.enter_context(link(host, 0.05, GIGABIT))
+        slow = links.enter_context(link(host, 0.01, FAST))
+        aes = {"command": f"ssh -F {user.ssh_config}", "options": {"Ciphers": "aes256-gcm@openssh.com"}}
+        user.add("near", host)
+        user.add("near-aes", host, ssh=aes)
+        user.add("gigabit", host, far)
+        user.add("fast", host, slow)
+        user.add("fast-zstd", host, slow, rsync={"options": COMPRESS})
+        for platform in ("near", "near-aes", "gigabit", "fast", "fast-zstd"):
+            user.ours("check", platform, codes=(0, 1, 4)).run()
+        near = {**commands(user, host, "noise", "near"), AES: push(user, host, "noise", "near-aes")}
+        yield Row("1 GiB of noise, one file, no delay", in_turn(near, rounds), RSYNC, 0.8, why=CHOICE)
+        figures = in_turn(commands(user, host, "window", "gigabit"), few)
+        yield Row("256 MiB of noise, one file, 50 ms and 1 Gbit/s", figures, RSYNC, 0.4, why=WINDOW)
+        slowly = {**commands(user, host, "text", "fast"), ZSTD: push(user, host, "text", "fast-zstd")}
+        yield Row("64 MiB of text, one file, 10 ms and 100 Mbit/s", in_turn(slowly, few), RSYNC, 0.3, why=CHOICE)
+
+
+def push(user: User, host: JobHost, name: str, platform: str) -> Command:
+    """Ours, to a folder where nothing is."""
+    return user.ours("push", name, f"{platform}:big/", before=lambda: host.run(["rm", "-rf", "remote-install-run/big"]))
+
+
+def commands(user: User, host: JobHost, name: str, platform: str) -> dict[str, Command]:
+    """Who does it, and how."""
+
+    def clear() -> None:
+        host.run(["rm", "-f", name])
+
+    return {
+        OURS: push(user, host, name, platform),
+        RSYNC: user.command("rsync", "-a", name, f"{platform}:", before=clear),
+        "scp": user.command("scp", "-qF", user.ssh_config, name, f"{platform}:", before=clear),
+    }
