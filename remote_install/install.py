@@ -11,14 +11,13 @@ from remote_install import elsewhere, place, plan, rsync_only, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
-from remote_install.jobhost import manifest
 from remote_install.jobhost.target import STAGING, Target
 from remote_install.plan import Plan
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
-from remote_install.source import Content
+from remote_install.source import Content, Scans
 from remote_install.talk import Talk
 from transfer import rsync, wording
 from transfer.command import Command
@@ -63,14 +62,15 @@ class Installed:
         }
 
 
-def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = False) -> Installed:
+def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool, scans: Scans) -> Installed:
     """Bring the target of `platform` to what the run directory holds. adopt: take over what another run left there.
 
-    Each file is old or new, and what is unfinished is known as such. The error, if any, is in the answer.
+    scans: looks at the run directory, for other targets too. Each file is old or new, and what is unfinished is known
+    as such. The error, if any, is in the answer.
     """
     began = time.monotonic()
     try:
-        platform, done = on_a_host(platform, lambda one: (one, _install(run, one, talk, adopt)), talk)
+        platform, done = on_a_host(platform, lambda one: (one, _install(run, one, talk, adopt, scans)), talk)
     except RemoteInstallError as error:
         return Installed(platform, None, time.monotonic() - began, error=error)
     except OSError as error:
@@ -86,12 +86,12 @@ class _Done(NamedTuple):
     marks: tuple[object, ...] = ()
 
 
-def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> _Done:
+def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool, scans: Scans) -> _Done:
     if rsync_only.is_mirrored(platform):
         return _Done(*rsync_only.install(run, platform, talk, adopt))
     if is_in_place(run, platform, talk):
         return _Done(Changes(0, 0), 0, run.path)
-    return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk), talk)
+    return converse(platform, "install", lambda there: _talk(there, run, platform, adopt, talk, scans), talk)
 
 
 def install_each(run: RunDirectory, platforms: list[Platform], talk: Talk, adopt: bool = False) -> list[Installed]:
@@ -101,7 +101,8 @@ def install_each(run: RunDirectory, platforms: list[Platform], talk: Talk, adopt
     """
     elsewhere.check_alike(platforms)
     run.remember_installed(tuple(platform.name for platform in platforms))
-    return side_by_side(lambda platform: install(run, platform, talk, adopt), one_each(platforms))
+    scans = Scans(run)
+    return side_by_side(lambda platform: install(run, platform, talk, adopt, scans), one_each(platforms))
 
 
 def is_in_place(run: RunDirectory, platform: Platform, talk: Talk) -> bool:
@@ -135,12 +136,12 @@ def tell_others(content: Content, talk: Talk) -> None:
         talk.tell(f"{visible(os.fsdecode(path))} is not installed: it is no file, folder or link")
 
 
-def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: bool, talk: Talk) -> _Done:
+def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: bool, talk: Talk, scans: Scans) -> _Done:
     """The install conversation: what the host lacks is asked for, sent by rsync beside it, and put in place there.
 
     What is lost with the connection is not tried again here but with a new conversation and a new scan.
     """
-    content = elsewhere.left_out(source.scan(run, platform.rsync.command, talk.command), platform)  # while ssh connects
+    content = elsewhere.left_out(scans.content(platform, talk.command), platform)  # while ssh connects
     tell_others(content, talk)
     there.say(opening(run, platform, content, adopt, run.uuid()))
     source.remember(run, content)  # in a folder that the uuid of the opening has made
@@ -153,7 +154,7 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: boo
         return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform))
     if answer["reply"] == "same":
         return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform), _marks(answer))
-    there.say({"entries": manifest.pack(content.entries)})
+    there.say({"entries": content.rows})
     answer = there.hear("plan")
     wanted = plan.from_reply(answer, content, platform)
     with there.kept_alive():

@@ -6,12 +6,15 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from remote_install import source
+from remote_install.jobhost.manifest import Seen
 from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run
+from transfer.platforms import Platform
 
 
 @pytest.fixture
@@ -68,3 +71,29 @@ def test_two_threads_that_ask_for_the_token_at_once_make_it_once(run: RunDirecto
         for _ in range(200):
             assert len(set(pool.map(ask, range(2)))) == 1
             os.unlink(os.path.join(run.path, SEEN, run.token))
+
+
+def test_targets_side_by_side_share_a_look_and_one_that_begins_anew_gets_another(run: RunDirectory) -> None:
+    first, second = Platform("a", ("a",), "a"), Platform("b", ("b",), "b")
+    scans = source.Scans(run)
+    seen = scans.content(first, lambda _text: None)
+    Path(run.path, "new").touch()
+    assert scans.content(second, lambda _text: None) is seen
+    again = scans.content(second, lambda _text: None)
+    assert set(again.entries) == {b"new"}
+    assert scans.content(first, lambda _text: None) is again
+
+
+def test_hashes_are_written_down_again_only_when_they_differ(run: RunDirectory) -> None:
+    Path(run.path, "data").write_text("data")
+    run.own_folder(".remote-install")
+    os.utime(Path(run.path, "data"), (1, 1))
+    first = source.scan(run, ("rsync",), lambda _text: None)
+    assert first.cache is None  # it is too new to be remembered, as nothing was
+    settled = replace(first, cache={b"data": Seen(4, 1, 1, 1, "hash")})
+    source.remember(run, settled)
+    written = Path(run.path, source.HASHES)
+    assert written.exists()
+    written.unlink()
+    source.remember(run, replace(settled, cache=None))
+    assert not written.exists()
