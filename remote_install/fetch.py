@@ -114,7 +114,7 @@ def fetching(
     """
     refuse_links(run, paths)
     stage = stage or f"{_stage(run, platform, paths)}-0/"
-    return _pulls(run, platform, paths, there, stage, (f"--compare-dest={incoming.BACK}",), gated)
+    return _pulls(run, platform, paths, there, stage, (incoming.beside(run),), gated)
 
 
 def looking(

@@ -26,7 +26,6 @@ from transfer.errors import TransferError
 from transfer.wording import visible
 
 FOLDER = f"{OURS}/incoming"
-BACK = "../../../"  # from there to the run directory
 IS_FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
 
 
@@ -42,6 +41,15 @@ class Arrived(NamedTuple):
 
 # Says of what has arrived whether it may take its place: False, it was not asked for; None, it is left out.
 Admits = Callable[[Arrived], "bool | None"]
+
+
+def beside(run: RunDirectory, folder: str = "") -> str:
+    """The option by which rsync sends what differs from the run directory, or a folder in it, alone.
+
+    The whole path: one with `..` ends in "failed verification" with the rsync of Debian 12 and 13 (3.2.7-1+deb12u6 and
+    3.4.1, measured), since CVE-2024-12086 was mended there.
+    """
+    return f"--compare-dest={os.path.join(run.path, folder)}"
 
 
 def where(*what: str) -> str:

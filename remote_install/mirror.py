@@ -156,8 +156,8 @@ def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WR
     with incoming.stage(run, incoming.where("mirror", platform.install_target, there, *options)) as stage:
         target = f"{stage}{JOBS}/"
         os.makedirs(os.path.join(run.path, target), exist_ok=True)
-        compared = f"--compare-dest={incoming.BACK}{'../' * JOBS.count('/')}../{JOBS}/"
-        command = rsync.pull(platform, host, f"{there}/{JOBS}/", target, (compared, *SAFE, *options), run.path)
+        more = (incoming.beside(run, f"{JOBS}/"), *SAFE, *options)
+        command = rsync.pull(platform, host, f"{there}/{JOBS}/", target, more, run.path)
         try:
             transfer(platform, host, command, talk.tell, talk.command)
         except TransferError as error:

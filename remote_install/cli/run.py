@@ -119,7 +119,7 @@ def _follow(
     with stake.results.beating(context), stake.results.shown(context) if several else contextlib.nullcontext():
         last = watch(context.run, watched, context.out.talk, context.arguments.timeout, viewer, by_name)
     context.out.end_output()
-    if not several and not submitted[0].error:
+    if not several and not submitted[0].error and (last[0].ended or (last[0].job, last[0].state) not in told_states):
         context.out.tell_end(last[0])
     tokens = {one.job: one for one in watched}
     asked[:] = [tokens.get(one.job, one) for one in asked]
@@ -154,8 +154,8 @@ def _finish(context: Context, last: list[Report], errors: list[RemoteInstallErro
                 f"To wait for it: {context.again('wait', *(one.job for one in late))}",
             )
         )
-    told = list({id(one.error): one.error for one in last if one.error}.values())
-    every = [*told, *errors]
+    # A host that has gone is an error of each job there, and of the fetch from it: once is enough.
+    every = list({one.message: one for one in (*(job.error for job in last if job.error), *errors)}.values())
     jobs_json = [one.as_json() for one in last]
     out.document({"run": context.run.run_id, "jobs": jobs_json, "error": worst(list(every))})
     for error in every:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from hosts import JobHosts, MakeHost
 
+from remote_install.gate import REFUSED
+
 from .client import Client, Done
-from .gated import ALL, KEY_OPTIONS, LOG, PLATFORM, ROOT, Site
+from .gated import ALL, FORCED, KEY_OPTIONS, LOG, PLATFORM, ROOT, Site
 
 RUN_YAML = (
     "fetch: [results/]\njobs:\n  train: {platform: hpc, command: 'mkdir -p results; echo made >results/r; echo out'}\n"
@@ -75,6 +77,18 @@ def test_every_command_works_through_the_gate(user: Client, site: Site) -> None:
     assert user("active", "demo").code == 1
     succeeds(user, "clean", "demo")
     assert site.host.run(["ls", f"{ROOT}/runs"]).stdout == "files\n"
+
+
+def test_sshd_can_force_it_for_every_key_of_an_account(make_host: MakeHost, tmp_path: Path) -> None:
+    lines = ["Match User alice", "DisableForwarding yes", "PermitTTY no", f"ForceCommand sh {FORCED}"]
+    site = Site(make_host(sshd_config=lines))
+    site.prepare()
+    user = Client(tmp_path, site.host)
+    user.prepare(PLATFORM)
+    user.write("run.yaml", RUN_YAML)
+    assert succeeds(user, "run", "demo").out == b"out\n"
+    assert site.ssh("true").returncode == REFUSED
+    assert site.log()[-1]["gate"] == "refused"
 
 
 COMMANDS = {

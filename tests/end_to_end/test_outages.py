@@ -28,6 +28,8 @@ def test_sessions_killed_after_submit(client: Client) -> None:
     client.host.run(["touch", f"{client.there}/go"], check=True)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 4, err
+    lines = err.splitlines()
+    assert sorted(lines) == sorted(set(lines)), "something was told twice"
     client.host.start_sshd()
     done = client("poll", "demo", "--json")
     assert (done.code, done.job["state"], done.job["exit_code"]) == (1, "failed", 7)

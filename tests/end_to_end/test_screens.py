@@ -9,6 +9,8 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pytest
+
 from remote_install import examples_folder
 
 from .client import Client
@@ -50,6 +52,17 @@ platforms:
     hosts: [{host}]
     ssh: {{command: ssh -F {config}, port: 9}}
 """
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """Its host is called login1, so that what stands below each other does so in the picture too."""
+    config, hosts = client.folder / "ssh_config", client.folder / "hosts.yaml"
+    text = Path(client.host.ssh_config).read_text()
+    config.write_text(text.replace(f"Host {client.host.name}", f"Host {client.host.name} login1", 1))
+    named = hosts.read_text().replace(client.host.ssh_config, str(config))
+    hosts.write_text(named.replace(f"[{client.host.name}]", "[login1]"))
+    return client
 
 
 def typed(client: Client, *typed_words: str, code: int = 0) -> list[Row]:
@@ -122,7 +135,7 @@ def test_wait_with_30_jobs(client: Client) -> None:
 
 
 def test_check_with_three_failing_hosts(client: Client) -> None:
-    text = THREE.format(host=client.host.name, config=client.host.ssh_config)
+    text = THREE.format(host="login1", config=client.folder / "ssh_config")
     (client.folder / "hosts.yaml").write_text(text)
     found = typed(client, "check", "-q", code=7)
     blocks = sorted(split(found[1:]), key=lambda block: block[0][0].text)  # the first that is known is printed first
