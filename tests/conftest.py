@@ -13,6 +13,8 @@ import pytest
 from hosts import JobHost, JobHosts, MakeHost, MakeHosts, SystemUnavailable, missing_requirements, sweep
 
 pytest_plugins = ["batch.fixtures", "faults.table"]
+# For its doctests each module is imported: this one has a namesake in tests/ansible, and those only other Pythons can.
+collect_ignore = ["conftest.py", "benchmarks/peer_programs"]
 
 
 def pytest_configure() -> None:

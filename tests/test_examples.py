@@ -31,7 +31,7 @@ def settings(of: set[str]) -> list[object]:
         pytest.param(text, id=f"{page.stem}-{number}")
         for page in PAGES
         for number, text in enumerate(blocks(page, "yaml"))
-        if set(yaml.safe_load(text)) <= of and "runs-on" not in text
+        if isinstance(found := yaml.safe_load(text), dict) and set(found) <= of and "runs-on" not in text
     ]
 
 
@@ -41,7 +41,7 @@ def command_lines() -> list[object]:
         (page.stem, line)
         for page in PAGES
         for text in blocks(page, "console")
-        for line in re.findall(r"^\$ (remote-install .*)$", text, re.MULTILINE)
+        for line in re.findall(r"^\$ (remote-install .*)$", re.sub(r"\\\n *", "", text), re.MULTILINE)
     ]
     return [
         pytest.param(line, id=f"{page}: {line}") for page, line in lines if not any(part in line for part in ELLIPSIS)

@@ -17,7 +17,7 @@ from hosts import JobHost, MakeHost
 from remote_install import bundle, program
 from remote_install.talk import Talk
 from transfer import quiet, rsync, ssh, sync
-from transfer.errors import HostUnreachable, HostUnsuitable, NoisyStartUp, TransferInterrupted
+from transfer.errors import HostUnreachable, HostUnsuitable, NoisyStartUp, RefusedBySite
 from transfer.platforms import Platform, Rsync, Ssh
 
 MARKER = "the marker line"
@@ -191,7 +191,7 @@ def test_a_key_for_rsync_alone_gets_the_first_error(make_host: MakeHost, source:
         noisy.push(source)
     assert (noisy.told, noisy.host.calls()) == ([], 2)
     noisy.host.write_file(".bashrc", "")
-    with pytest.raises(TransferInterrupted, match="rrsync error: option -s"):  # which is what no noise hid before
+    with pytest.raises(RefusedBySite, match="its rrsync refuses this: option -s"):  # which is what no noise hid before
         noisy.push(source)
 
 

@@ -159,8 +159,8 @@ def for_gate(command: Command) -> Command:
 
     A push without --modify-window, which rrsync refuses; a pull does not tell it the other side.
 
-    >>> for_gate(Command(("rsync", "-s", *NAMED, "--", "h:/r/", "./"), b"./a b\\0"))
-    Command(argv=('rsync', '-R', '--', 'h:/r/./a b', './'), stdin=b'', cwd=None)
+    >>> for_gate(Command(("rsync", "-s", *NAMED, "--", "h:/r/", "to/"), b"./a b\\0")).argv
+    ('rsync', '-R', '--', 'h:/r/./a b', 'to/')
     """
     at = command.argv.index("--")
     options, ends = command.argv[:at], command.argv[at + 1 :]

@@ -29,7 +29,7 @@ def run_all(place: Place, lines: dict[str, str]) -> tuple[int, dict[str, dict[st
 
 def submit(place: Place, *argv: str, name: str = "job", options: tuple[str, ...] = ()) -> dict[str, Any]:
     done = place.client("submit", "demo", "-p", "hpc", "--name", name, "--json", *options, "--", *argv, timeout=120)
-    assert done.code == 0, done.err
+    assert done.code in (0, 1), done.err  # 1: it has failed by now
     return done.job
 
 

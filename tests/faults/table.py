@@ -39,6 +39,8 @@ class Table:
 
     def pytest_sessionfinish(self) -> None:
         """Write the page, if all is known."""
+        if not self.codes:
+            return
         from .kinds import FAULTS
         from .test_faults import CASES, STEPS
 
