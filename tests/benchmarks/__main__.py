@@ -10,9 +10,12 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,23 +27,24 @@ from hosts import JobHosts, missing_requirements  # noqa: E402
 from table import Row, from_json, lines, markdown  # noqa: E402
 
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
-WORKS = ("start_up", "installs", "big_files", "jobs", "many_hosts")
+WORKS = ("start_up", "installs", "big_files", "jobs", "many_hosts", "memory")
 ALONE = {"start_up"}  # needs no job hosts
 
 
-def measure(names: list[str], rounds: int, folder: Path) -> list[Row]:
-    """The rows of these works, each printed as soon as it is there."""
-    found = []
-    for name in names:
-        began = time.monotonic()
-        work = importlib.import_module(name)
+def measure(name: str, rounds: int, folder: Path) -> Iterator[Row]:
+    """The rows of this work, each printed as soon as it is there. What breaks off is told: the others are measured."""
+    began = time.monotonic()
+    work = importlib.import_module(name)
+    try:
         with JobHosts() if name not in ALONE else contextlib.nullcontext() as hosts:
             for row in work.rows(hosts, folder / name, rounds):
                 print("\n".join(lines(row)), flush=True)
-                found.append(row)
+                yield row
             kept.end(os.environ["XDG_RUNTIME_DIR"])
-        print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
-    return found
+    except Exception as error:
+        traceback.print_exc()
+        yield Row(f"{name}: broken off: {type(error).__name__}", aim=0.0)
+    print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
 
 
 def write_docs(rows: list[Row]) -> None:
@@ -63,16 +67,20 @@ def main() -> int:
     if told.docs:
         write_docs([from_json(row) for row in json.loads(Path(told.json).read_text())])
         return 0
+    unknown = set(told.names) - set(WORKS)
+    if unknown:
+        parser.error(f"no such work: {', '.join(sorted(unknown))}")
     names = told.names or list(WORKS)
     missing = missing_requirements()
     if missing and set(names) - ALONE:
         print(f"not measured: a job host needs {', '.join(missing)}")
         return int(os.environ.get("REQUIRE_ALL") == "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is cleaned up then, too
     with tempfile.TemporaryDirectory(prefix="ri-", dir="/tmp") as folder:
         runtime = Path(folder, "r")
         runtime.mkdir(mode=0o700)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-        found = measure(names, told.rounds, Path(folder))
+        found = [row for name in names for row in measure(name, told.rounds, Path(folder))]
     target = Path(told.json)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps([row.as_json() for row in found], indent=1) + "\n")

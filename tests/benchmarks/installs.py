@@ -27,6 +27,11 @@ AIMS = {
     (AGAIN, "far"): 0.1,
     (ONE, "far"): 0.25,
 }
+WHY = {
+    NEW: "what is hashed here, and there before anything is put in place",
+    AGAIN: "Python's start and imports, here and there",
+    ONE: "Python's start and imports, and an rsync beside it",
+}
 ALONE = f"{OURS}, new connection"
 RSYNC = "rsync -a"
 
@@ -46,7 +51,6 @@ class Work:
         """As before the first install, but our program is there."""
         self.gone("remote-install-run/demo")
         shutil.rmtree(self.user.folder / "demo/.remote-install", ignore_errors=True)
-        # A target that is gone and comes back must not be found by its old uuid only: all is new here too.
 
     def change(self) -> None:
         """One file has another content, in both trees."""
@@ -101,4 +105,6 @@ def rows(hosts: JobHosts, folder: Path, rounds: int) -> Iterator[Row]:
             for work in (NEW, AGAIN, ONE):
                 figures = in_turn(one.commands(work), rounds)
                 way = "no delay" if platform == "near" else f"{LONG * 1000:g} ms"
-                yield Row(f"{FILES:,} files of 4 KiB, {work}, {way}", figures, RSYNC, AIMS[work, platform])
+                yield Row(
+                    f"{FILES:,} files of 4 KiB, {work}, {way}", figures, RSYNC, AIMS[work, platform], why=WHY[work]
+                )

@@ -22,6 +22,8 @@ from user import SSHD, User
 WRAPPERS = 100
 COUNTS = (1, 10, 100, 1000)
 POLLS = (1000, 10_000)
+TWICE = "two commands, each with Python's start here and there; records here and there that make a start happen once"
+STARTS = "Python's start and imports, here and there"
 LOOP = "one ssh, a loop of sh"
 CAT = "one ssh, cat"
 # A job as a careful hand writes it: output, errors and exit code in files of its own.
@@ -77,7 +79,7 @@ def submits(user: User, host: JobHost, rounds: int) -> Iterator[Row]:
         figures = in_turn(commands, rounds if count < 1000 else 1)
         each = figures[OURS].seconds / count * 1000
         name = f"{count:,} background jobs until all exit codes are known ({each:.1f} ms a job)"
-        yield Row(name, {**figures, **slow}, LOOP, 1.5 if count == 100 else None, at_least=at_least)
+        yield Row(name, {**figures, **slow}, LOOP, 1.5 if count == 100 else None, at_least=at_least, why=TWICE)
 
 
 def polls(client: Client, rounds: int) -> Iterator[Row]:
@@ -96,5 +98,5 @@ def polls(client: Client, rounds: int) -> Iterator[Row]:
         if count == POLLS[0]:
             commands.update(peers.polls(user, client.host, "hpc", count, many.pattern_pid(client)))
         figures = in_turn(commands, rounds)
-        yield Row(f"poll of {count:,} running jobs", figures, CAT, 1.5, at_least={peers.CYLC_POLL: 5.0})
+        yield Row(f"poll of {count:,} running jobs", figures, CAT, 1.5, at_least={peers.CYLC_POLL: 5.0}, why=STARTS)
         yield Row(f"poll of {count:,} running jobs, memory", value=figures[OURS].memory / 1e6, unit="MB", aim=100.0)
