@@ -102,7 +102,7 @@ def in_turn(commands: Mapping[str, Command], rounds: int, counted: bool = True) 
                 else:
                     commands[name].before()
                     costs[name].append(commands[name].run())
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 print(f"not measured: {name}: {error}", file=sys.stderr, flush=True)
                 del costs[name]
     return {name: figure(found, counts.get(name)) for name, found in costs.items()}
