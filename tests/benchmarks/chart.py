@@ -29,8 +29,9 @@ def svg(rows: Sequence[Row]) -> str:
     """A picture of the rows that are ratios."""
     shown = [row for row in rows if row.unit == "x" and row.result is not None]
     height = TOP + STEP * len(shown) + 10
+    size = f'width="{LEFT + WIDTH + 50}" height="{height}" viewBox="0 0 {LEFT + WIDTH + 50} {height}"'
     found = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 50}" height="{height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
         "<title>Seconds of remote-install, as a multiple of the other's; less is better</title>",
     ]
     for ratio in GRID:
@@ -46,7 +47,7 @@ def _bar(row: Row, y: int) -> list[str]:
     assert row.result is not None
     end, colour = x(row.result), MISSED if row.missed else MET
     found = [
-        f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end" {TEXT}>{escape(row.work)}</text>',
+        f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end" {TEXT}>{escape(row.work.partition(" (")[0])}</text>',
         f'<rect x="{LEFT}" y="{y + 3}" width="{max(1.0, end - LEFT):.1f}" height="{STEP - 8}" fill="{colour}"/>',
         f'<text x="{end + 5}" y="{y + 14}" {TEXT}>{row.result:.2f}</text>',
     ]
