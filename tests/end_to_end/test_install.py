@@ -188,6 +188,7 @@ def check_no_file_is_torn(client: Client, versions: list[dict[str, str]]) -> Non
         assert value in [version.get(name) for version in versions], name
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("fault", ["killed here", "killed there", "link cut"])
 def test_an_interrupted_install_is_known_and_finished_by_the_next(client: Client, fault: str) -> None:
     many_files(client, 200, 1)

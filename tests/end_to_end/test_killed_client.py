@@ -17,6 +17,7 @@ from remote_install.jobhost import processes
 
 from .client import Client
 
+pytestmark = pytest.mark.faults
 JOB = ("sh", "-c", "echo x >>starts; sleep 0.3; echo done")
 AT_ONCE = 3
 ORDINARY, ALL = 6, 50

@@ -9,6 +9,7 @@ import pytest
 
 from .client import Client
 
+pytestmark = pytest.mark.faults
 SCRIPT = "#!/bin/sh\necho started\nuntil test -e go; do sleep 0.05; done\nexit 7\n"
 
 

@@ -172,6 +172,7 @@ def test_a_transfer_lives_through_killed_sessions(user: Client, words: list[str]
     assert differences(here(user.folder / "tree"), result(user, words)) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("how", ["sessions killed, no new ones", "link cut"])
 @pytest.mark.parametrize(("words", "arriving"), WAYS)
 def test_a_transfer_cut_half_way_and_made_again_is_whole(

@@ -176,6 +176,7 @@ def killed_submit(host: Host, under: str, name: str, number: int) -> str:
 
 
 @needs_strace
+@pytest.mark.faults
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("under", ["program", "wrapper"])
 @CALLS

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 CHECKOUT = ("remote_install", "transfer", "docs", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 # One process for all of them: pip takes longer than everything else here.
-pytestmark = pytest.mark.xdist_group("pipelines")
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("pipelines")]
 
 
 @dataclass

@@ -45,8 +45,9 @@ rule bad:
 QUICK = "--seconds-between-status-checks 1 --latency-wait 1 --nocolor"
 
 pytestmark = [
+    pytest.mark.tools,
     pytest.mark.xdist_group("snakemake"),
-    pytest.mark.skipif(not PLACE.exists(), reason=f"no Snakemake in {PLACE}: `./dev test` puts it there"),
+    pytest.mark.skipif(not PLACE.exists(), reason=f"no Snakemake in {PLACE}: `./dev test tests/tools` puts it there"),
 ]
 
 
