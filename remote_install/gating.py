@@ -13,6 +13,7 @@ from typing import Any
 
 from remote_install import bundle, gate
 from remote_install.program import past_noise
+from remote_install.run_directory import replace
 from remote_install.talk import Talk
 from transfer import execute, rsync, ssh
 from transfer.command import Command, last_words
@@ -52,6 +53,19 @@ def files() -> Mapping[str, bytes]:
         return {NAME: file.read(), gate.PROGRAM: bundle.build().data}
 
 
+def write(folder: str) -> list[str]:
+    """Write them into a folder here, which is made if it is missing; the mode of both is 0644. Their paths.
+
+    Raises OSError.
+    """
+    os.makedirs(folder, exist_ok=True)
+    paths = []
+    for name, data in files().items():
+        paths.append(os.path.join(folder, name))
+        replace(paths[-1], data, mode=0o644)
+    return paths
+
+
 def install(platform: Platform, talk: Talk) -> Installed:
     """Send the gate and the program that it admits, with a key that it does not stand in front of, and look at them.
 
@@ -59,9 +73,7 @@ def install(platform: Platform, talk: Talk) -> Installed:
     """
     host = platform.hosts[0]
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in files().items():
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(data)
+        write(folder)
         command = rsync.push(platform, host, tuple(files()), f"{bundle.FOLDER}/", ("-c",), folder)
         transfer(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk))
     return _look(platform, host, talk)

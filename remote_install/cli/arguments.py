@@ -290,10 +290,12 @@ def _add_gate(command) -> None:  # type: ignore[no-untyped-def]
     p = command(
         "gate",
         "the forced command for a restricted key: put it on a host, or print the line for a key",
-        "--install -p PLATFORM | --print-key-line KEY.pub --root DIR --allow WORDS [option...] | --check COMMAND ...",
+        "--install -p PLATFORM | --write FOLDER | --print-key-line KEY.pub --root DIR --allow WORDS [option...] "
+        "| --check COMMAND ...",
     )
     p.add_argument("--install", action="store_true", help="send the gate and the program that it admits")
     _platforms(p, "where to put it; repeats")
+    p.add_argument("--write", metavar="FOLDER", help="write the two into a folder of this machine")
     p.add_argument("--print-key-line", metavar="KEY", help="print the line of authorized_keys for that key")
     p.add_argument("--check", metavar="COMMAND", help="what a gate on this machine would say to a command")
     p.add_argument("--root", metavar="DIR", help="the folder below which all of it happens")

@@ -1,20 +1,23 @@
-"""The command gate: puts it on a host, writes the line for a key, tells what it would say."""
+"""The command gate: puts it on a host or into a folder, writes the line for a key, tells what it would say."""
 
 from __future__ import annotations
 
 from remote_install import gate, gating
 from remote_install.cli.context import Context
 from transfer.errors import UsageError
+from transfer.wording import visible
 
 
 def gate_command(context: Context) -> int:
-    """One of --install, --print-key-line and --check."""
+    """One of --install, --write, --print-key-line and --check."""
     arguments = context.arguments
-    asked = [arguments.install, arguments.print_key_line is not None, arguments.check is not None]
-    if sum(asked) != 1:
-        raise UsageError("say what is wanted: --install, --print-key-line KEY.pub or --check COMMAND")
+    named = (arguments.write, arguments.print_key_line, arguments.check)
+    if arguments.install + sum(one is not None for one in named) != 1:
+        raise UsageError("say what is wanted: --install, --write FOLDER, --print-key-line KEY.pub or --check COMMAND")
     if arguments.install:
         return _install(context)
+    if arguments.write is not None:
+        return _write(context)
     if not arguments.root or not arguments.allow:
         raise UsageError(
             "name the folder with --root and what is allowed with --allow", f"The words: {', '.join(gate.WORDS)}."
@@ -35,6 +38,14 @@ def _install(context: Context) -> int:
                 f"{one.host}: there is no rrsync, so the gate admits no rsync: it comes with rsync 3.2.5 and newer"
             )
     _document(context, gates=[one.as_json() for one in done])
+    return 0
+
+
+def _write(context: Context) -> int:
+    paths = gating.write(context.arguments.write)
+    for path in paths:
+        context.out.result(visible(path))
+    _document(context, written=paths)
     return 0
 
 
@@ -79,5 +90,5 @@ def _check(context: Context) -> int:
 
 def _document(context: Context, **told: object) -> None:
     """The same keys for each use; what was not asked for is null."""
-    nothing = dict.fromkeys(("gates", "line", "admitted", "verdict"))
+    nothing = dict.fromkeys(("gates", "written", "line", "admitted", "verdict"))
     context.out.document({**nothing, **told, "error": None})

@@ -155,6 +155,7 @@ DOCUMENTS: dict[str, Schema] = {
     "check": {"platforms": _list_of(CHECKED)},
     "gate": {
         "gates": {**_list_of(GATE), "type": ["array", "null"]},
+        "written": {**TEXTS, "type": ["array", "null"]},
         "line": TEXT_OR_NULL,
         "admitted": {"type": ["boolean", "null"]},
         "verdict": TEXT_OR_NULL,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hosts import JobHosts, MakeHost
 
+from remote_install import gating
 from remote_install.gate import REFUSED
 
 from .client import Client, Done
@@ -180,6 +181,17 @@ def test_a_gate_that_was_installed_admits_the_key_whose_line_was_printed(make_ho
     client.hang_up()
     assert succeeds(client, "run", "demo").out == b"out\n"
     assert client("gate", "--install", "-p", "hpc").code == 6
+
+
+def test_what_is_written_into_a_folder_is_what_would_be_sent(user: Client) -> None:
+    """Also over what is there already."""
+    for _ in range(2):
+        done = succeeds(user, "gate", "--write", "a/b")
+        assert done.out == b"a/b/gate.py\na/b/jobhost.pyz\n"
+        assert {path.name: path.read_bytes() for path in (user.folder / "a/b").iterdir()} == gating.files()
+        assert {path.stat().st_mode & 0o777 for path in (user.folder / "a/b").iterdir()} == {0o644}
+    done = user("gate", "--write", "hosts.yaml")
+    assert (done.code, "hosts.yaml" in done.err) == (5, True), done.err
 
 
 @pytest.mark.parametrize("root", ["/a b", "/a'b", '/a"b', "/a\nb", "/a$b", "a"])

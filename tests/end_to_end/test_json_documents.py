@@ -62,6 +62,7 @@ STORY: tuple[tuple[tuple[str, ...], int], ...] = (
     (("check", "localhost"), 0),
     (("check", "nowhere"), 3),
     (("gate", "--install", "-p", "hpc"), 0),
+    (("gate", "--write", "gate"), 0),
     (("gate", "--print-key-line", "missing.pub", "--root", "/runs", "--allow", "poll"), 3),
     (("platforms",), 0),
     (("platforms", "--hosts", "missing.yaml"), 3),
