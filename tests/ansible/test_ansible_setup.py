@@ -21,7 +21,7 @@ from hosts.settings import generate_key
 from playing import Ansible, Played
 from testinfra.host import get_host
 
-pytestmark = pytest.mark.ansible
+pytestmark = [pytest.mark.ansible, pytest.mark.timeout(400)]  # a bare host is played on many times
 SETUP = "remote_install.remote_install.setup"
 DROP_INS = "Include /etc/ssh/sshd_config.d/*.conf"
 PAGE = (playing.ROOT / "docs" / "ansible.md").read_text().partition("## Set up job hosts")[2].partition("\n## ")[0]
@@ -215,3 +215,21 @@ def a_key_is_led_anew(setting_up: Ansible, bare: JobHost, gated: Path) -> None:
         ("box", "Take away what leads keys elsewhere")
     ]
     assert bare.read(KEYS).splitlines() == ["# by hand", mine]
+
+
+def test_the_molecule_scenario(setting_up: Ansible, bare: JobHost, wheels: Path, tmp_path: Path, ssh_args: str) -> None:
+    home = tmp_path / "molecule"
+    home.mkdir()
+    setting_up.variables = {
+        "CONTROLLER_HOME": str(home),
+        "JOB_HOST": bare.address,
+        "JOB_HOST_KEY": bare.key,
+        "JOB_HOST_SSH_ARGS": ssh_args,
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(home / "ephemeral"),
+        "PIP_FIND_LINKS": str(wheels),
+        "PYTHONPATH": "",  # pip would take what lies here for what is installed
+    }
+    done = setting_up("molecule", "test", folder=setting_up.collection / "extensions", timeout=150)
+    assert done.returncode == 0, done.stdout
+    assert "idempotence" in done.stdout
+    assert (home / "demo" / "log" / "job" / "verify" / "01" / "job.status").exists(), done.stdout
