@@ -79,7 +79,8 @@ def test_host_does_not_see_this_machine(job_host: JobHost) -> None:
         assert os.path.basename(job_host.directory) not in file.read()
 
 
-def test_ended_orphans_do_not_stay(job_host: JobHost) -> None:
+def test_ended_orphans_do_not_stay(make_host: MakeHost) -> None:
+    job_host = make_host()  # others leave jobs on the one that all share
     job_host.run(["sh", "-c", "(sleep 0.1 >/dev/null 2>&1 &)"])
     stat = ["sh", "-c", "cat /proc/[0-9]*/stat"]
     orphan = lambda: any(one.args == "sleep 0.1" for one in job_host.processes())  # noqa: E731
@@ -205,7 +206,8 @@ def test_frozen_host_accepts_and_says_nothing(job_host: JobHost) -> None:
         assert connection.recv(1) == b"S"
 
 
-def test_kill_sessions_drops_a_running_ssh(job_host: JobHost) -> None:
+def test_kill_sessions_drops_a_running_ssh(make_host: MakeHost) -> None:
+    job_host = make_host()  # others leave jobs on the one that all share
     command = subprocess.Popen(ssh_argv(job_host, "sleep 60"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     wait_for(job_host.processes)
     assert job_host.kill_sessions() == 1
