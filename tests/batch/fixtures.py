@@ -44,6 +44,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group("-".join(sorted(groups))))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail where xdist's groups do nothing: each process would start each batch system."""
+    if item.config.getoption("loadgroup", False) and item.get_closest_marker("xdist_group"):
+        assert "@" in item.nodeid, "xdist did not put this test into its group: install what setup.cfg names"
+
+
 def make_job_host(job_hosts: JobHosts, **options: Any) -> JobHost:
     """Start a job host; the test is skipped where its system can't be had."""
     try:

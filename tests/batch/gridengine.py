@@ -51,7 +51,15 @@ class GridEngine:
         if "main.q" not in self.ask("qconf", "-sql"):
             self.host.run(["bash", "-ec", CONFIGURE], user="sgeadmin", check=True)
         self.execd.start()
-        wait_for("Grid Engine's queue", lambda: self.ask("qstat", "-f").rstrip().endswith("lx-amd64"))
+        wait_for("Grid Engine's queue", self.takes_jobs)
+
+    def takes_jobs(self) -> bool:
+        """Tell whether the queue is in order; an error, as a job leaves it that was being started when its host went
+        down, is cleared first, as an administrator does it (qmod(1))."""
+        told = self.ask("qstat", "-f").rstrip()
+        if told.endswith("E"):
+            self.ask("qmod", "-cq", "main.q")
+        return told.endswith("lx-amd64")
 
     def start_qmaster(self) -> None:
         """Start the master, if it does not run, and wait until it answers."""
@@ -72,7 +80,7 @@ class GridEngine:
         # By force: an execution daemon that has lost its master looks for it again only every half minute.
         self.host.run(["qdel", "-f", "-u", self.host.user], user="sgeadmin")
         self.host.run(["sh", "-c", "kill -KILL -1"])
-        wait_for("an empty queue", lambda: not self.jobs())
+        wait_for("an empty queue", lambda: not self.jobs() and self.takes_jobs())
 
     def jobs(self) -> list[str]:
         """Return the ids of all jobs that have not ended."""
