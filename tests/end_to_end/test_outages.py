@@ -29,7 +29,8 @@ def test_sessions_killed_after_submit(client: Client) -> None:
     client.host.run(["touch", f"{client.there}/go"], check=True)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 4, err
-    lines = err.splitlines()
+    # Two tries in a row may wait equally long: how long is chance.
+    lines = [line for line in err.splitlines() if b"; trying again in " not in line]
     assert sorted(lines) == sorted(set(lines)), "something was told twice"
     client.host.start_sshd()
     done = client("poll", "demo", "--json")
