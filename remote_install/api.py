@@ -8,22 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from remote_install import contact, elsewhere, fetch, install, jobs, record
+from remote_install import contact, fetch, install, jobs, record
 from remote_install.asked import Asked, take
-from remote_install.dry_run import Planned, plan_install
+from remote_install.dry_run import Planned, plan_each
 from remote_install.install import Installed
 from remote_install.inventory import inventory_of
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.report import Report
 from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import open_run
-from remote_install.side_by_side import side_by_side
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets
 from remote_install.watch import Viewer, watch
 from transfer.errors import RemoteInstallError, TimedOutHere, UsageError
 from transfer.hosts_file import find_hosts_file
-from transfer.platforms import load_platforms
+from transfer.platforms import Platform, load_platforms
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,14 @@ class RunDirectory:
         """Bring the run directory to the install target of each platform, side by side. adopt: take over what another
         run directory left there. Raises WouldDoHarm while a driver is alive, and the worst error of the targets."""
         talk = Talk()
-        contact.refuse_if_driven(self._run, self._platforms.of_host, talk)
-        named = [one for name in platforms for one in self._platforms.candidates(name)]
-        done = install.install_each(self._run, named, talk, adopt)
+        done = install.install_each(self._run, self._undriven(platforms, talk), talk, adopt)
         _raise_worst([one.error for one in done])
         return done
 
     def plan(self, *platforms: str, adopt: bool = False) -> list[Planned]:
         """What `install` with the same arguments would do now; nothing is changed, here or there. Raises as it does."""
         talk = Talk()
-        contact.refuse_if_driven(self._run, self._platforms.of_host, talk)
-        named = [one for name in platforms for one in self._platforms.candidates(name)]
-        elsewhere.check_alike(named)
-        planned = side_by_side(lambda one: plan_install(self._run, one, talk, adopt), install.one_each(named))
+        planned = plan_each(self._run, self._undriven(platforms, talk), talk, adopt)
         _raise_worst([one.error for one in planned])
         return planned
 
@@ -150,6 +144,11 @@ class RunDirectory:
         self._run.remember_fetched(wanted)
         once = {one.platform.install_target: one.platform for one in self._asked(())}
         return sum(fetch.fetch(self._run, platform, wanted, Talk()).files for platform in once.values())
+
+    def _undriven(self, names: Sequence[str], talk: Talk) -> list[Platform]:
+        """The platforms of that name, a group being all of its own. Raises WouldDoHarm while a driver is alive."""
+        contact.refuse_if_driven(self._run, self._platforms.of_host, talk)
+        return [one for name in names for one in self._platforms.candidates(name)]
 
     def _as_wanted(self, job: Job) -> Wanted:
         candidates = self._platforms.candidates(job.platform)

@@ -29,8 +29,8 @@ for name in {modules}:
     exec(compile(archive.read("{package}/" + name + ".py"), name + ".py", "exec"), module.__dict__)
 sys.exit(module.main({arguments}))
 """
-SENDER = ("wire", "files", "layout", "arrival")
-LOOKER = ("wire", "processes", "presence")
+SENDER = ("meanwhile", "wire", "files", "layout", "arrival")
+LOOKER = ("meanwhile", "wire", "processes", "presence")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zipapp would write today's date
 
 

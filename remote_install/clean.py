@@ -6,18 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from remote_install import jobs, place, plan, report
+from remote_install import host_path, jobs, place, report
 from remote_install.asked import Asked
 from remote_install.call import ask_if_there, call, converse
 from remote_install.conversation import Conversation, Json, job_of
+from remote_install.host_path import LONGEST_PATH
 from remote_install.pool import on_a_host
 from remote_install.report import Report
 from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
+from transfer import wording
 from transfer.errors import HostUnsuitable, RemoteInstallError
 from transfer.platforms import Platform
-from transfer.wording import told
 
 MOST_TOLD = 100  # of what is left
 
@@ -133,7 +134,7 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, asked: lis
             told.append((report.from_reply(reply, one.platform), one))
     if reply["reply"] == "absent":
         there.listen_to_the_end()
-        return {"run_dir": plan.path(reply, "run_dir", platform)}
+        return {"run_dir": host_path.run_dir(reply, platform)}
     if reply["reply"] == "plan":
         return _go_on(there, reply, platform, told, how)
     there.listen_to_the_end()
@@ -157,16 +158,16 @@ def _outcome(reply: Json, platform: Platform) -> dict[str, Any]:
     in_order = type(files) is int and 0 <= files < 2**63 and isinstance(rows, list) and len(rows) <= MOST_TOLD
     if not in_order or not all(isinstance(row, list) and len(row) >= 2 for row in rows or []):
         raise _not_in_order(platform)
-    left = tuple((told(row[0], 4096), told(row[1], 4096)) for row in rows or [])
+    left = tuple((wording.told(row[0], LONGEST_PATH), wording.told(row[1], LONGEST_PATH)) for row in rows or [])
     folders = _texts(reply.get("folders", []), platform)
-    run_dir = plan.path(reply, "run_dir", platform)
+    run_dir = host_path.run_dir(reply, platform)
     return {"run_dir": run_dir, "removed": True, "files": files, "left": left, "folders": folders}
 
 
 def _texts(value: object, platform: Platform) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _not_in_order(platform)
-    return tuple(told(one, 4096) for one in value)
+    return tuple(wording.told(one, LONGEST_PATH) for one in value)
 
 
 def _not_in_order(platform: Platform) -> HostUnsuitable:

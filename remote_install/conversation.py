@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from remote_install.jobhost import wire
-from remote_install.side_by_side import meanwhile
+from remote_install.jobhost.meanwhile import meanwhile
 from transfer import execute, ssh
 from transfer.command import Outcome, last_words
 from transfer.errors import (
@@ -26,11 +26,13 @@ from transfer.errors import (
     UsageError,
     WouldDoHarm,
 )
+from transfer.wording import told
 
 Json = dict[str, Any]
 SILENCE = 60.0  # seconds without a reply after which a host counts as hung; watch says something every 5
 GOODBYE = 2.0  # seconds that ssh gets to end by itself after the last line
 ALIVE = 10.0  # seconds between two signs of life to a program that waits for us
+LONGEST_WORDS = 2000  # characters of a message of its own, and of a hint
 LONGEST_REPLY = 8 * 1024 * 1024  # bytes; the plan of an install may be longer: wire.MAX_LINE
 ANSWER = 256 * 1024 * 1024  # bytes of all replies to one call, but for what jobs print
 ENOUGH = 300.0  # seconds for a call that is no work, and for one to begin, whatever signs of life come
@@ -230,8 +232,4 @@ def error_of(reply: Json, host: str) -> RemoteInstallError:
     """The error that a reply tells."""
     code = reply.get("code")
     kind = BY_CODE.get(code, HostUnsuitable) if type(code) is int else HostUnsuitable
-    return kind(f"{host}: {_printable(reply.get('message'))}", _printable(reply.get("hint")), host)
-
-
-def _printable(text: object) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:2000]) if isinstance(text, str) else ""
+    return kind(f"{host}: {told(reply.get('message'), LONGEST_WORDS)}", told(reply.get("hint"), LONGEST_WORDS), host)

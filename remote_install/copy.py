@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from remote_install.call import ask_if_there, call
 from remote_install.conversation import Conversation
-from remote_install.plan import is_path
+from remote_install.host_path import is_path
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
 from remote_install.talk import Talk

@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from remote_install import elsewhere, place, plan, program, source
+from remote_install import elsewhere, host_path, place, plan, program, source
 from remote_install.call import ask_if_there
 from remote_install.conversation import Conversation
 from remote_install.install import (
     Installed,
     install_command,
     is_in_place,
+    one_each,
     opening,
     push_command,
     tell_others,
@@ -27,6 +28,7 @@ from remote_install.jobhost import manifest, wire
 from remote_install.plan import Plan
 from remote_install.pool import on_a_host
 from remote_install.run_directory import RunDirectory
+from remote_install.side_by_side import side_by_side
 from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer.errors import RemoteInstallError
@@ -106,6 +108,12 @@ class _Recorder:
         self._show(line)
 
 
+def plan_each(run: RunDirectory, platforms: list[Platform], talk: Talk, adopt: bool = False) -> list[Planned]:
+    """What `install_each` with the same arguments would do now, and nothing is remembered of it. Raises as it does."""
+    elsewhere.check_alike(platforms)
+    return side_by_side(lambda platform: plan_install(run, platform, talk, adopt), one_each(platforms))
+
+
 def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool = False) -> Planned:
     """What `install` with the same arguments would do now, with one ssh call. The error, if any, is in the answer.
 
@@ -146,11 +154,11 @@ def _ask(there: Conversation, run: RunDirectory, platform: Platform, content: Co
     there.say({**opening(run, platform, content, adopt, uuid, writes=False), "dry_run": True})
     answer = there.hear("same", "differs", "in place")
     if answer["reply"] == "in place":
-        found = Plan(plan.path(answer, "run_dir", platform), runs_command=answer.get("runs_command") is True)
+        found = Plan(host_path.run_dir(answer, platform), runs_command=answer.get("runs_command") is True)
     elif answer["reply"] == "same":
-        found = Plan(plan.path(answer, "run_dir", platform))
+        found = Plan(host_path.run_dir(answer, platform))
     else:
-        there.say({"entries": manifest.pack(content.entries)})
+        there.say({"entries": content.rows})
         found = plan.from_reply(there.hear("plan"), content, platform)
     there.listen_to_the_end()
     return found

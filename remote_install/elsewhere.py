@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from remote_install.host_path import is_path
 from remote_install.jobhost import links, manifest
 from remote_install.run_directory import JOBS
 from remote_install.source import Content
@@ -14,7 +15,7 @@ from transfer.errors import ConfigError, HostUnsuitable
 from transfer.platforms import Platform
 from transfer.wording import visible
 
-MOST, LONGEST_PATH = 100, 4096  # links, and characters of a path and what it leads to
+MOST = 100  # links
 FOLDER = links.ELSEWHERE.decode()
 
 
@@ -69,12 +70,11 @@ def from_reply(fields: object, platform: Platform) -> Mapping[str, str]:
     found: dict[str, Any] = fields if isinstance(fields, dict) else {}
     if len(found) > MOST or any(not isinstance(there, str) for there in found.values()):
         raise _not_in_order(platform)
-    if any(len(path) + len(there) > LONGEST_PATH for path, there in found.items()):
-        raise _not_in_order(platform)
     for path, there in found.items():
         parts = path.split("/")
         plain = path.isprintable() and not {"", ".", "..", ".remote-install"} & set(parts)
-        if not plain or not there.startswith("/") or not there.isprintable():
+        absolute = there.startswith("/") and there.isprintable() and is_path(f"{there}/{path}")
+        if not plain or not absolute:
             raise _not_in_order(platform)
     return found
 

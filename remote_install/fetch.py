@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remote_install import elsewhere, incoming, place, plan
+from remote_install import elsewhere, host_path, incoming, place
 from remote_install.call import call
 from remote_install.incoming import Arrived
 from remote_install.pool import on_a_host
@@ -41,7 +41,6 @@ LOGS = (
 LOG_FOLDER = re.compile(f"{JOBS}(/[^/]+(/[0-9]{{2,6}})?)?".encode())
 LOG_FILE = re.compile(f"{JOBS}/[^/]+/[0-9]{{2,6}}/({'|'.join(map(re.escape, FILES))})".encode())
 MOST_TOLD = 5  # of what is left out
-SAFE = ("--safe-links", "--no-devices", "--no-specials", "--no-inc-recursive")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def hello(run: RunDirectory, platform: Platform, talk: Talk) -> Place:
 
 def place_of(answer: dict[str, Any], run: RunDirectory, platform: Platform) -> Place:
     """What a reply to `hello` tells. Raises TransferError when the run is not installed there."""
-    path = plan.path(answer, "run_dir", platform)
+    path = host_path.run_dir(answer, platform)
     if answer.get("exists") is not True:
         raise TransferError(
             f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
@@ -136,7 +135,7 @@ def _pulls(
     names = (f"{JOBS}/", *map(checked, paths))
     # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
     ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
-    options = (*more, *SAFE, *ours, *LOGS)
+    options = (*more, *incoming.SAFE, *ours, *LOGS)
     return [
         rsync.pull_names(
             platform, platform.hosts[0], f"{folder}/", target, tuple(map(os.fsencode, which)), options, run.path

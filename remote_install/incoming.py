@@ -27,6 +27,8 @@ from transfer.wording import visible
 
 FOLDER = f"{OURS}/incoming"
 IS_FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
+# What an rsync that brings something here is told. Whether it keeps to it is not up to us: `take` looks once more.
+SAFE = ("--safe-links", "--no-devices", "--no-specials", "--no-inc-recursive")
 
 
 class Arrived(NamedTuple):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from remote_install import elsewhere, place, plan, rsync_only, source
+from remote_install import elsewhere, host_path, place, plan, rsync_only, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -151,9 +151,9 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: boo
         answer = there.hear("same", "differs", "in place")
     if answer["reply"] == "in place":
         _build_in_place(there, answer, run, platform, talk)
-        return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform))
+        return _Done(Changes(0, 0), 0, host_path.run_dir(answer, platform))
     if answer["reply"] == "same":
-        return _Done(Changes(0, 0), 0, plan.path(answer, "run_dir", platform), _marks(answer))
+        return _Done(Changes(0, 0), 0, host_path.run_dir(answer, platform), _marks(answer))
     there.say({"entries": content.rows})
     answer = there.hear("plan")
     wanted = plan.from_reply(answer, content, platform)
@@ -164,8 +164,9 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: boo
             talk.tell(f"{platform.name}: the install command runs")
         told = _until(there, platform, talk, "installed", "changed")
     if told["reply"] == "changed":
+        changed = wording.told(told.get("path"), host_path.LONGEST_PATH)
         raise TransferInterrupted(
-            f"{platform.hosts[0]}: a file changed here while it was installed: {wording.told(told.get('path'), 4096)}",
+            f"{platform.hosts[0]}: a file changed here while it was installed: {changed}",
             "Install again when nothing writes to the run directory.",
             platform.hosts[0],
         )

@@ -31,7 +31,6 @@ WRITTEN = ("job.status", "job.start", "job.end", "job.kill", "job.token", "job.m
 OUTPUT = ("job.out", "job.err")
 MESSAGES = "job.messages"
 PATH = re.compile(f"{JOBS}/(?P<job>{layout.JOB_NAME.pattern})(/[0-9]{{2,6}}(/(?P<name>[a-z.]+(/[^/]+)?))?)?")
-SAFE = ("--safe-links", "--no-devices", "--no-specials", "--no-inc-recursive")
 LINKS = ("job.start", "job.end", "job.kill", "job.token")  # their content is what they lead to
 ENDS = 20.0  # seconds after a kill in which the exit records are waited for
 LONGEST_WAIT = 0.4  # seconds between two looks at first, where the platform says less: each is an rsync
@@ -156,7 +155,7 @@ def pull(platform: Platform, fields: Json, talk: Talk, files: Iterable[str] = WR
     with incoming.stage(run, incoming.where("mirror", platform.install_target, there, *options)) as stage:
         target = f"{stage}{JOBS}/"
         os.makedirs(os.path.join(run.path, target), exist_ok=True)
-        more = (incoming.beside(run, f"{JOBS}/"), *SAFE, *options)
+        more = (incoming.beside(run, f"{JOBS}/"), *incoming.SAFE, *options)
         command = rsync.pull(platform, host, f"{there}/{JOBS}/", target, more, run.path)
         try:
             transfer(platform, host, command, talk.tell, talk.command)

@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Any
 
-from remote_install import plan
+from remote_install import host_path
 from remote_install.jobhost import sharing
 from remote_install.rsync_only import is_mirrored, run_dir
 from remote_install.run_directory import JOBS, RunDirectory
@@ -96,7 +96,7 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
                 "Only where the filesystem is shared can the job runner here start jobs in it.",
             )
         return
-    talk.learnt.shared[platform.name] = plan.path(reply, "run_dir", platform)
+    talk.learnt.shared[platform.name] = host_path.run_dir(reply, platform)
     seen = reply.get("runner_seen") is True and _asks_for_cluster(platform)  # to nothing else is that an answer
     talk.learnt.here[platform.name] = seen or platform.submit_from == "here"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remote_install import elsewhere
+from remote_install import elsewhere, host_path
 from remote_install.jobhost import manifest, wire
 from remote_install.source import Content
 from transfer.errors import HostUnsuitable
 from transfer.platforms import Platform
-
-LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class Plan:
 
 def from_reply(reply: dict[str, Any], content: Content, platform: Platform) -> Plan:
     """The plan of a reply. Raises HostUnsuitable when it is not about `content`, or leaves the run directory."""
-    host = platform.hosts[0]
-    run_dir = path(reply, "run_dir", platform)
+    host, run_dir = platform.hosts[0], host_path.run_dir(reply, platform)
     names: dict[str, Any] = {
         which: _names(reply, which, platform) for which in ("send", "change", "delete", "kept", "new")
     }
@@ -56,27 +52,6 @@ def from_reply(reply: dict[str, Any], content: Content, platform: Platform) -> P
         unfinished=reply.get("unfinished") is True,
         links=elsewhere.from_reply(reply.get("links"), platform),
     )
-
-
-def path(reply: dict[str, Any], name: str, platform: Platform) -> str:
-    """An absolute path that a reply tells. Raises HostUnsuitable when it is none."""
-    host = platform.hosts[0]
-    found = reply.get(name)
-    if not isinstance(found, str) or not found.startswith("/") or not found.isprintable() or not is_path(found):
-        raise HostUnsuitable(f"{host}: it does not say where the run directory is", "", host)
-    return found
-
-
-def is_path(text: str) -> bool:
-    r"""Can it be one: no NUL, no endless length, and no lone surrogate that stands for no byte?
-
-    >>> is_path("/a"), is_path("/caf\udce9"), is_path("/\ud800"), is_path("/" + "x" * 4096)
-    (True, True, False, False)
-    """
-    try:
-        return len(os.fsencode(text)) < LONGEST_PATH and "\0" not in text
-    except UnicodeEncodeError:
-        return False
 
 
 def _names(reply: dict[str, Any], which: str, platform: Platform) -> tuple[bytes, ...]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobhost.status import ENDED, MAX_MESSAGES, TIME
+from transfer import wording
 from transfer.errors import ConnectionLost, HostUnreachable, HostUnsuitable, NoAnswer, RemoteInstallError
 from transfer.platforms import Platform
-from transfer.wording import told
 
 STATES = ("submitted", "running", "unknown", *ENDED)
 SIGNAL = re.compile(r"[A-Z0-9+-]{1,16}")
@@ -92,13 +92,13 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         host=host,
         exit_code=code,
         signal=_matching(SIGNAL, reply.get("signal")),
-        reason=_printable(reply.get("reason")),
-        job_runner=_printable(reply.get("job_runner")) or "background",
-        job_id=_printable(reply.get("job_id")),
+        reason=_text(reply.get("reason")),
+        job_runner=_text(reply.get("job_runner")) or "background",
+        job_id=_text(reply.get("job_id")),
         submitted_at=_matching(TIME, reply.get("submitted_at")),
         started_at=_matching(TIME, reply.get("started_at")),
         finished_at=_matching(TIME, reply.get("finished_at")),
-        found=told(reply.get("found")),
+        found=wording.told(reply.get("found")),
         kill_asked=reply.get("kill_asked") is True,
         missed_for=_seconds(reply.get("missed_for")),
         messages=_messages(reply.get("messages")),
@@ -160,7 +160,7 @@ def exit_code(reports: list[Report]) -> int:
 
 def _messages(value: object) -> tuple[str, ...]:
     texts = value[-MAX_MESSAGES:] if isinstance(value, list) else []
-    return tuple(text for text in map(_printable, texts) if text)
+    return tuple(text for text in map(_text, texts) if text)
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str | None:
@@ -171,8 +171,5 @@ def _seconds(value: object) -> float | None:
     return float(value) if type(value) in (int, float) and 0 <= value < MAX_SECONDS else None  # type: ignore[arg-type, operator]
 
 
-def _printable(value: object) -> str | None:
-    if not isinstance(value, str) or not value:
-        return None
-    value = value[:MAX_TEXT]
-    return value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
+def _text(value: object) -> str | None:
+    return wording.told(value, MAX_TEXT) or None

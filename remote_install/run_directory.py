@@ -238,7 +238,10 @@ def sync_folder(path: str) -> None:
 
 
 def write_through(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
-    with open(path, "xb") as file:
+    """Write a file that is not there yet. mode: exactly, else as the umask says; it holds from the first moment on,
+    lest somebody opens the file before it is narrowed. Raises OSError."""
+    opener = functools.partial(os.open, mode=0o666 if mode is None else mode)
+    with open(path, "xb", opener=opener) as file:
         if mode is not None:
             os.fchmod(file.fileno(), mode)
         file.write(data)

@@ -1,10 +1,9 @@
-"""Work in other threads: several calls at once, each for another platform, which an interrupt ends; and a beat."""
+"""Several calls at once in threads, each for another platform, which an interrupt ends."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Callable, TypeVar
 
@@ -60,16 +59,3 @@ def _end(futures: list[Future[R]], event: threading.Event) -> None:
     """End what they wait for, also what one of them starts at this moment."""
     while wait([future for future in futures if not future.cancelled()], STEP).not_done:
         execute.end_all(event)
-
-
-@contextlib.contextmanager
-def meanwhile(beat: Callable[[threading.Event], object]) -> Iterator[None]:
-    """In this block `beat` runs in a thread of its own; the event that it is given is set at the end."""
-    over = threading.Event()
-    thread = threading.Thread(target=beat, args=(over,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
+import kept
 import pytest
+from hosts import JobHost
 
 from remote_install.cli import ci_keys, in_ci
+from remote_install.run_directory import write_through
 from transfer.errors import ConfigError, UsageError
 
 NAME = "THE_KEY"
@@ -44,7 +49,7 @@ SPOILT = {
 @pytest.mark.parametrize("kind", [("-t", "ed25519"), ("-t", "ecdsa", "-m", "PKCS8"), ("-t", "ecdsa", "-m", "PEM")])
 def test_a_key_that_was_spoilt_on_its_way_is_repaired(tmp_path: Path, how: str, kind: tuple[str, ...]) -> None:
     text = ci_keys.repaired(NAME, SPOILT[how](make(tmp_path, *kind, "-N", "")))
-    in_ci.write(f"{tmp_path}/repaired", text)
+    write_through(f"{tmp_path}/repaired", text.encode(), durable=False, mode=0o600)
     wanted = subprocess.run(["ssh-keygen", "-lf", f"{tmp_path}/key.pub"], capture_output=True, text=True, check=True)
     assert ci_keys.check_key(NAME, f"{tmp_path}/repaired") == wanted.stdout.split()[1]
 
@@ -103,6 +108,23 @@ def test_all_lies_where_nobody_else_looks_and_is_gone_afterwards(tmp_path: Path,
         assert f"userknownhostsfile {folder}/known_hosts\n" in used
     assert not folder.exists()
     assert not Path(added["XDG_RUNTIME_DIR"]).exists()
+
+
+def test_a_connection_that_was_let_in_with_the_key_ends_with_it(job_host: JobHost) -> None:
+    known = Path(job_host.known_hosts).read_text()
+    variables = {"K": job_host.key, "H": known, "PATH": "/usr/bin:/bin"}
+    with in_ci.with_key("K", "H", variables) as (added, _):
+        runtime = added["XDG_RUNTIME_DIR"]
+        os.mkdir(f"{runtime}/deep")
+        line = ["ssh", "-fN", "-o", f"ControlPath={runtime}/deep/socket", "-o", "ControlMaster=yes"]
+        line += ["-o", "ControlPersist=60", f"{job_host.user}@{job_host.address}"]
+        subprocess.run(line, env={**variables, **added}, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+        assert len(kept.masters(runtime)) == 1
+    until = time.monotonic() + 5
+    while kept.masters(runtime) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert kept.masters(runtime) == {}
+    assert not Path(runtime).exists()
 
 
 @pytest.mark.parametrize("line", ["", "   ", "run 'x", "run . -p $NO_SUCH_VARIABLE"])

@@ -86,6 +86,12 @@ def test_a_mistake_is_told_with_its_remedy(folder: Path, words: list[str], code:
     assert done.stdout == ""
 
 
+def test_what_was_typed_is_shown_and_does_nothing_to_a_terminal(folder: Path) -> None:
+    done = remote_install(folder, "poll", "a\x1b[2J\u202eb\tc\nd")
+    assert "no run directory at a\\x1b[2J\\u202eb\tc\nd\n" in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_mistake_is_a_document_with_json(folder: Path) -> None:
     done = remote_install(folder, "run", "demo", "--json", "-p", "hpd", "--", "true")
     error = json.loads(done.stdout)["error"]

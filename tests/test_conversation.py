@@ -137,12 +137,20 @@ def test_a_refusal_becomes_the_error_of_its_code(code: object, kind: type[Remote
     assert not error.transient
 
 
-@pytest.mark.parametrize("value", [None, 7, ["x"], {"a": 1}, "\x1b[2J\n", "\u202e", "x" * 100_000])
+@pytest.mark.parametrize(
+    "value",
+    [None, 7, ["x"], {"a": 1}, "\x1b[2J\n", "\u202e", *(one * 100_000 for one in ("x", "\x1b", "\U000e0001"))],
+)
 def test_the_words_of_a_refusal_are_harmless_to_print(value: object) -> None:
     error = conversation.error_of({"code": 9, "message": value, "hint": value}, "h")
     assert error.message.isprintable()
     assert error.hint.isprintable()
     assert len(error.message) < 3000
+
+
+def test_what_a_terminal_would_obey_in_a_refusal_is_shown_as_what_it_is() -> None:
+    error = conversation.error_of({"code": 9, "message": "\x1b[31mred", "hint": "a\nb"}, "h")
+    assert (error.message, error.hint) == ("h: \\x1b[31mred", "a\\nb")
 
 
 def test_a_refusal_of_the_whole_call_is_raised() -> None:

@@ -33,12 +33,16 @@ def test_a_plan_in_order_is_read() -> None:
     found = plan.from_reply(REPLY, CONTENT, HPC)
     names = ((b"a", b"caf\xe9"), (b"d",), (b"old/x",), (b"k\xff",), (b"a",))
     assert found == Plan("/home/me/runs/demo", *names, runs_command=True)
+    assert plan.from_reply({**REPLY, "links": {"work": "/far/work"}}, CONTENT, HPC).links == {"work": "/far/work"}
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("run_dir", value) for value in (None, 7, "", "home/me", "/home\n", "/\x1b[2J")),
+        *(("run_dir", value) for value in (None, 7, "", "home/me", "/home\n", "/\x1b[2J", "/" + "x" * 4096)),
+        *(("links", {path: "/far/work"}) for path in ("", "../x", "/x", "x//y", ".remote-install/x", "\x1b[2J")),
+        *(("links", {"work": there}) for there in (None, 7, "far", "/far\n", "/\ud800", "/" + "x" * 4090)),
+        ("links", {str(number): "/far" for number in range(101)}),
         *(("send", value) for value in (None, "a", {}, ["b"], ["d"], ["a", 7], ["../a"], ["/etc/passwd"], ["\ud800"])),
         *(("new", value) for value in (None, ["d"], ["b"])),
         *(("change", value) for value in (None, ["x"], [["d"]])),

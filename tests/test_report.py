@@ -148,17 +148,19 @@ def test_a_signal_is_told_by_its_name(value: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("\x1b]0;owned\x07x", "?]0;owned?x"),
-        ("a\nb\r\tc", "a?b??c"),
-        ("\u202eabc\u2066", "?abc?"),
-        ("\x9b31m", "?31m"),
-        ("\udcff", "?"),
+        ("\x1b]0;owned\x07x", r"\x1b]0;owned\x07x"),
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("\u202eabc\u2066", r"\u202eabc\u2066"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\udcff", r"\udcff"),
         ("caf\u00e9", "caf\u00e9"),
         ("x" * 5000, "x" * 2000),
+        ("\x1b" * 5000, r"\x1b" * 500),
     ],
 )
 def test_control_characters_are_made_harmless(name: str, text: str, shown: str) -> None:
     assert getattr(told(**{name: text}), name) == shown
+    assert shown.isprintable()
 
 
 @pytest.mark.parametrize("value", [None, "", 7, True, ["x"], {"a": 1}])
@@ -172,7 +174,7 @@ def test_what_is_not_asked_for_is_ignored() -> None:
 
 
 def test_messages_are_texts_and_not_endless() -> None:
-    assert told(messages=["done \x1b[31m1/2", 3, None, "", "next"]).messages == ("done ?[31m1/2", "next")
+    assert told(messages=["done \x1b[31m1/2", 3, None, "", "next"]).messages == (r"done \x1b[31m1/2", "next")
     assert told(messages="text").messages == ()
     assert told(messages=[str(number) for number in range(99)]).messages == tuple(map(str, range(49, 99)))
     assert len(told(messages=["x" * 99_999]).messages[0]) == 2000

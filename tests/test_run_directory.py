@@ -13,7 +13,7 @@ import pytest
 
 from remote_install import source
 from remote_install.jobhost.manifest import Seen
-from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run
+from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run, write_through
 from transfer.platforms import Platform
 
 
@@ -97,3 +97,23 @@ def test_hashes_are_written_down_again_only_when_they_differ(run: RunDirectory) 
     written.unlink()
     source.remember(run, replace(settled, cache=None))
     assert not written.exists()
+
+
+def test_a_file_that_only_we_may_read_was_never_anybody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[int] = []
+    narrow = os.fchmod
+
+    def fchmod(file: int, mode: int) -> None:
+        first.append(os.fstat(file).st_mode & 0o777)
+        narrow(file, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    before = os.umask(0)
+    try:
+        write_through(f"{tmp_path}/key", b"secret", durable=False, mode=0o600)
+        write_through(f"{tmp_path}/program", b"true", durable=False, mode=0o700)
+        write_through(f"{tmp_path}/other", b"", durable=False)
+    finally:
+        os.umask(before)
+    assert first == [0o600, 0o700]
+    assert [os.stat(tmp_path / name).st_mode & 0o777 for name in ("key", "program", "other")] == [0o600, 0o700, 0o666]

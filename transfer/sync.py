@@ -90,11 +90,10 @@ def transfer_once(
     past: the way to take where start-up files print: at once if that is known, else when it has failed for that. The
     same holds for a gate. seen: who watches how far it is.
     """
-
-    def once(command: Command) -> Changes:
-        return _transfer_once(platform, host, command, tell, say_command, past, seen)
-
-    return once(command) if past is None else around_gate(command, past, once)
+    way = _Way(platform, host, tell, say_command, seen)
+    if past is None:
+        return _changes(*way.run(command))
+    return around_gate(command, past, lambda one: _transfer_once(way, one, past))
 
 
 def around_gate(command: Command, past: PastNoise, run: Callable[[Command], T]) -> T:
@@ -107,18 +106,9 @@ def around_gate(command: Command, past: PastNoise, run: Callable[[Command], T]) 
     return run(rsync.for_gate(command))
 
 
-def _transfer_once(
-    platform: Platform,
-    host: str,
-    command: Command,
-    tell: Tell,
-    say_command: Tell,
-    past: PastNoise | None,
-    seen: Seen | None,
-) -> Changes:
-    way = _Way(platform, host, tell, say_command, seen)
-    around = rsync.past_noise(command, past.words, past.marker) if past else None
-    if past is None or around is None:
+def _transfer_once(way: _Way, command: Command, past: PastNoise) -> Changes:
+    around = rsync.past_noise(command, past.words, past.marker)
+    if around is None:
         return _changes(*way.run(command))
     if past.place in past.noisy:
         try:

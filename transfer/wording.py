@@ -6,22 +6,29 @@ import difflib
 from collections.abc import Iterable
 
 
-def visible(text: str) -> str:
-    r"""The text with what a terminal would obey or hide written as an escape.
+def visible(text: str, but: str = "") -> str:
+    r"""The text with what a terminal would obey or hide written as an escape. but: characters that stay as they are.
 
     >>> print(visible("a\x1b[31m\u202eb"))
     a\x1b[31m\u202eb
+    >>> visible("a\nb\rc", but="\n") == "a\n" + r"b\rc"
+    True
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    rest = text
+    for letter in but:
+        rest = rest.replace(letter, "")
+    if rest.isprintable():  # nearly all is, and a build may print millions of lines
+        return text
+    return "".join(c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text)
 
 
 def told(value: object, longest: int = 300) -> str:
-    """What a host tells, as it can stand in a message: visible, cut; "" for what is no text.
+    r"""What a host tells, as it can stand in a message: visible, at most `longest` letters; "" for what is no text.
 
-    >>> told("a" * 301) == "a" * 300, told(7), told(None)
-    (True, '', '')
+    >>> told("a" * 301) == "a" * 300, told("\x1b" * 300) == "\\x1b" * 75, told(7), told(None)
+    (True, True, '', '')
     """
-    return visible(value[:longest]) if isinstance(value, str) else ""
+    return visible(value[:longest])[:longest] if isinstance(value, str) else ""
 
 
 def shown(text: str) -> str:

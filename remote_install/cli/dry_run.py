@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from remote_install import place
 from remote_install.cli.context import Context
 from remote_install.cli.output import count, worst
-from remote_install.dry_run import Planned, PlannedCommand, plan_install
-from remote_install.install import one_each
+from remote_install.dry_run import Planned, PlannedCommand, plan_each
 from remote_install.jobhost import manifest
 from remote_install.plan import Plan
-from remote_install.side_by_side import side_by_side
 from remote_install.source import Content
 from transfer.command import Command
 from transfer.platforms import Platform
@@ -32,11 +30,9 @@ def install_dry_run(context: Context) -> int:
 
 
 def show_install(context: Context, platforms: list[Platform]) -> list[Planned]:
-    """Plan the install to each target once, side by side, and print what it would do; errors are left to the caller."""
-    run, talk = context.run, context.out.talk
-    planned = side_by_side(
-        lambda platform: plan_install(run, platform, talk, context.arguments.adopt), one_each(platforms)
-    )
+    """Plan the install to each target once, side by side, and print what it would do; a target's error is left to the
+    caller. Raises as `install_each` does."""
+    planned = plan_each(context.run, platforms, context.out.talk, context.arguments.adopt)
     for one in planned:
         if one.error is None:
             for line in lines_of(one):

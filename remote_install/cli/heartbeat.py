@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Callable
 
-from remote_install.side_by_side import meanwhile
+from remote_install.jobhost.meanwhile import meanwhile
 
 EVERY = 60.0  # seconds
 

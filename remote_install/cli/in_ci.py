@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from remote_install.cli import ci_keys
 from remote_install.cli.context import Context
-from transfer import execute
-from transfer.command import Command
+from remote_install.run_directory import write_through
+from transfer import mux
 from transfer.errors import ConfigError, UsageError
 
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -85,17 +85,17 @@ def with_key(key: str, hosts: str, environ: Mapping[str, str]) -> Iterator[tuple
     with contextlib.ExitStack() as made:
         # Where the CI system removes things after the job: also what a SIGKILL has left.
         folder = _folder(made, environ.get("RUNNER_TEMP") or None)
-        write(f"{folder}/key", text)
+        _put(f"{folder}/key", text)
         fingerprint = ci_keys.check_key(key, f"{folder}/key")
-        write(f"{folder}/known_hosts", known)
+        _put(f"{folder}/known_hosts", known)
         ci_keys.check_known_hosts(hosts, f"{folder}/known_hosts")
-        write(f"{folder}/ssh_config", ssh_config(folder))
+        _put(f"{folder}/ssh_config", ssh_config(folder))
         os.mkdir(f"{folder}/bin", 0o700)
         line = shlex.join([ssh, "-F", f"{folder}/ssh_config"])
-        write(f"{folder}/bin/ssh", f'#!/bin/sh\nexec {line} "$@"\n', 0o700)
+        _put(f"{folder}/bin/ssh", f'#!/bin/sh\nexec {line} "$@"\n', 0o700)
         # Connections are kept in a place of their own, with a path that is short enough: nobody else goes over them.
         kept = _folder(made, "/tmp")
-        made.callback(_hang_up, ssh, kept)
+        made.callback(_hang_up, kept)
         path = f"{folder}/bin{os.pathsep}{environ.get('PATH', os.defpath)}"
         yield {"PATH": path, "XDG_RUNTIME_DIR": kept}, fingerprint
 
@@ -104,12 +104,12 @@ def _folder(made: contextlib.ExitStack, where: str | None) -> str:
     return made.enter_context(tempfile.TemporaryDirectory(prefix="ri-", dir=where))
 
 
-def _hang_up(ssh: str, folder: str) -> None:
+def _hang_up(folder: str) -> None:
     """End the connections that are kept in `folder`: they were let in with the key."""
     for where, _, names in os.walk(folder):
         for path in (os.path.join(where, name) for name in names):
             if stat.S_ISSOCK(os.lstat(path).st_mode):
-                execute.run(Command((ssh, "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "any")), idle=5)
+                mux.end(path)
 
 
 def ssh_config(folder: str) -> str:
@@ -123,7 +123,5 @@ def ssh_config(folder: str) -> str:
     )
 
 
-def write(path: str, text: str, mode: int = 0o600) -> None:
-    """Write a file that is never anybody else's to read, not for a moment."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-        file.write(text)
+def _put(path: str, text: str, mode: int = 0o600) -> None:
+    write_through(path, text.encode(), durable=False, mode=mode)

@@ -12,12 +12,14 @@ from typing import Any, Callable
 
 from remote_install.cli import ci, colours
 from remote_install.cli.prefixed import Prefixed
-from remote_install.cli.screen import screen_of
+from remote_install.cli.screen import encoded, put, screen_of
 from remote_install.report import Report
 from remote_install.talk import Talk, nobody, silent
 from transfer.errors import RemoteInstallError
+from transfer.wording import visible
 
 NAME = "remote-install"
+KEPT = "\n\t"  # what lines of ours are made with
 
 
 class Output:
@@ -69,7 +71,7 @@ class Output:
     def annotate(self, title: str, message: str) -> None:
         """Show an error on the page of a run, where a CI system has one."""
         if self.ci.github:
-            self._raw(sys.stderr, ci.annotation(_printable(title), _printable(message)))
+            self._raw(sys.stderr, ci.annotation(visible(title, KEPT), visible(message, KEPT)))
 
     def tell_end(self, report: Report) -> None:
         """How a job ended: talk, but a failure is said to the quiet too."""
@@ -142,19 +144,17 @@ class Output:
 
     def _line(self, stream: Any, text: str, coloured: tuple[int, int, int] | None = None) -> None:
         self.said = time.monotonic()
-        text = _printable(text)
+        text = visible(text, KEPT)
         if coloured and colours.is_wanted(stream, os.environ):
             text = colours.painted(text, *coloured)
-        self._write(stream, self.ci.guarded(_encoded(stream, text)))
+        self._write(stream, self.ci.guarded(encoded(stream, text + "\n")))
 
     def _raw(self, stream: Any, text: str) -> None:
-        self._write(stream, _encoded(stream, text))
+        self._write(stream, encoded(stream, text + "\n"))
 
     def _write(self, stream: Any, data: bytes) -> None:
         with self.screen.hidden() if self.screen else contextlib.nullcontext():
-            stream.flush()
-            stream.buffer.write(data)
-            stream.buffer.flush()
+            put(stream, data)
 
     def _command(self, text: str) -> None:
         self._line(sys.stderr, f"$ {text}")
@@ -205,15 +205,6 @@ def count(number: int, noun: str) -> str:
     ('1 file', '0 files')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _printable(text: str) -> str:
-    harmless = text.replace("\n", "").replace("\t", "").isprintable()
-    return text if harmless else "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
-
-
-def _encoded(stream: Any, text: str) -> bytes:
-    return text.encode(stream.encoding or "utf-8", "replace") + b"\n"
 
 
 def no_more_output(descriptor: int = 1) -> None:

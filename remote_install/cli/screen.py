@@ -136,9 +136,19 @@ class Screen:
             self._write(f"\x1b[{lines}A\r\x1b[J")
 
     def _write(self, text: str) -> None:
-        self._stream.flush()
-        self._stream.buffer.write(text.encode(self._stream.encoding or "utf-8", "replace"))
-        self._stream.buffer.flush()
+        put(self._stream, encoded(self._stream, text))
+
+
+def put(stream: Any, data: bytes) -> None:
+    """Write to a text stream, behind all that it was given before; nothing of it is held back."""
+    stream.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
+
+
+def encoded(stream: Any, text: str) -> bytes:
+    """The text as the stream can show it."""
+    return text.encode(stream.encoding or "utf-8", "replace")
 
 
 def screen_of(talk: Any, results: Any, environ: Mapping[str, str], system: ci.System) -> Screen | None:

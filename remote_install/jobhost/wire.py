@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any, Dict, Iterator, List, Optional, Union
 
+from .meanwhile import meanwhile
+
 PROTOCOL = 1
 MARKER = "remote-install job host program, protocol %d" % PROTOCOL
 MARK = b"\n" + MARKER.encode("ascii") + b"\n"  # a login banner may lack its line end
@@ -126,20 +128,14 @@ class Client:
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
         """Say every few seconds that we are still at it, in a block that may be silent for long."""
-        over = threading.Event()
 
-        def beat() -> None:
+        def beat(over: threading.Event) -> None:
             with contextlib.suppress(BrokenPipeError):
                 while not over.wait(HEARTBEAT):
                     self.offer("alive")
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(beat):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     def refuse(self, refusal: Refusal) -> None:
         self.say("error", code=refusal.code, message=refusal.message, hint=refusal.hint)

@@ -87,7 +87,7 @@ class Ansible:
         return {**{name: value for name, value in others.items() if not name.startswith(("ANSIBLE_", "SSH_"))}, **mine}
 
     def __call__(
-        self, program: str, *words: str, timeout: float = 170, folder: Path | None = None
+        self, program: str, *words: str, timeout: float = 100, folder: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run one of Ansible's programs to its end."""
         return subprocess.run(

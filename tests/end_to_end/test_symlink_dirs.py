@@ -121,6 +121,11 @@ def test_a_variable_that_is_not_set_there_is_told_before_any_change(client: Clie
 def test_platforms_of_one_install_target_have_the_same(client: Client) -> None:
     path = client.folder / "hosts.yaml"
     path.write_text(path.read_text() + f"  two: {{hosts: [{client.host.name}], install_target: hpc}}\n")
-    done = client("install", "demo", "-p", "hpc", "-p", "two")
-    assert done.code == 3
-    assert "hpc and two share the install target hpc, but their symlink_dirs differ" in done.err
+    client.write("run.yaml", "jobs: {a: {platform: hpc, command: a}, b: {platform: two, command: b}}\n")
+    before = everything(client)
+    for words in (["install", "demo", "-p", "hpc", "-p", "two"], ["submit", "demo"]):
+        for more in ([], ["--dry-run"]):
+            done = client(*words, *more)
+            assert done.code == 3, (words, more, done.err)
+            assert "hpc and two share the install target hpc, but their symlink_dirs differ" in done.err
+            assert everything(client)[0] == before[0]

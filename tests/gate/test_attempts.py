@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from remote_install.jobhost.meanwhile import meanwhile
+
 from .attempts import Attempt, attempt
 from .sandbox import SECRET, Answer, Sandbox
 
@@ -32,12 +34,11 @@ def sandbox(tmp_path: Path) -> Sandbox:
 @contextlib.contextmanager
 def swapped(sandbox: Sandbox) -> Iterator[None]:
     """Two names below the root are now a folder, now a link out of it, all the time."""
-    over = threading.Event()
     names = [sandbox.box / "swap", sandbox.box / "demo/swapped"]
     for name in names:
         (name.parent / f"{name.name}-folder").mkdir(exist_ok=True)
 
-    def swap() -> None:
+    def swap(over: threading.Event) -> None:
         while not over.is_set():
             for name in names:
                 part = name.parent / f"{name.name}-part"
@@ -50,13 +51,8 @@ def swapped(sandbox: Sandbox) -> Iterator[None]:
                 with contextlib.suppress(OSError):
                     name.rename(name.parent / f"{name.name}-folder")
 
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
+    with meanwhile(swap):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def make(one: Attempt, sandbox: Sandbox) -> Answer:
