@@ -157,8 +157,8 @@ def states_until(client: Client, state: str) -> list[str]:
 
 
 def at_once(client: Client, job_id: str) -> None:
-    """Slurm lets a requeued job wait for two minutes. Not now, but soon: in the same second slurmd has revoked the job's
-    credential, and the new start fails with that (seen in slurmctld's log)."""
+    """Slurm lets a requeued job wait for two minutes. Soon, not now: slurmd has revoked the job's credential, and a new
+    start in the same second fails with that (seen in slurmctld's log)."""
     client.host.run(["scontrol", "update", f"JobId={job_id}", "StartTime=now+2"], user="root", check=True)
 
 
