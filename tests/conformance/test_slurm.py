@@ -205,8 +205,11 @@ def test_why_a_forgotten_job_failed_is_told_by_the_accounting(client: Client, sl
         until_listed(client, lambda out: "RUNNING" in out)
         client.host.run(["scancel", job["job_id"]], check=True)
         until_listed(client, lambda out: job["job_id"] not in out.split())
+        # slurmdbd is told later than slurmctld forgets.
+        sacct = ["sacct", "--noheader", "--allocations", "--format=State", f"--jobs={job['job_id']}"]
+        wait_for("the accounting", lambda: "CANCELLED" in client.host.run(sacct).stdout)
         done = client("poll", "demo", "--json")
-    assert (done.job["state"], done.job["reason"]) == ("killed", "cancelled")
+    assert (done.job["state"], done.job["reason"]) == ("killed", "cancelled"), done.out
 
 
 def test_the_parts_of_a_heterogeneous_job_are_one_job(client: Client) -> None:
