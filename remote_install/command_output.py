@@ -6,6 +6,7 @@ import base64
 import re
 
 from remote_install.talk import Tell
+from transfer.wording import visible
 
 LONGEST = 1000  # bytes of one line; a longer one is told in parts
 _TOO_LONG = re.compile(rb"[^\n]{%d}(?=[^\n])" % LONGEST)
@@ -45,10 +46,7 @@ class CommandOutput:
 
     def _show(self, lines: bytes) -> None:
         # All lines at once, since a build may print millions (a line by itself took 10 us).
-        text = (
-            _TOO_LONG.sub(rb"\g<0>\n", lines.replace(b"\r\n", b"\n")).decode("utf-8", "replace").replace("\t", "    ")
-        )
-        if not text.replace("\n", "").isprintable():
-            text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+        text = _TOO_LONG.sub(rb"\g<0>\n", lines.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
+        text = visible(text.replace("\t", "    "), "\n")
         head = f"{self._name}| "
         self._tell(head + text.replace("\n", "\n" + head))

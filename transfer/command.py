@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from transfer.wording import visible
+
 
 @dataclass(frozen=True)
 class Command:
@@ -37,9 +39,9 @@ ERR_KEPT = 16 * 1024
 def last_words(err: bytes, lines: int = 4) -> str:
     """The end of stderr as text for a message: no control characters, at most `lines` lines.
 
-    >>> last_words(b'Welcome!\\n\\x1b[31mred\\r\\n')
-    'Welcome! / ?[31mred'
+    >>> print(last_words(b'Welcome!\\n\\x1b[31mred\\r\\n'))
+    Welcome! / \\x1b[31mred
     """
     text = err.decode("utf-8", "replace")
     kept = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
-    return "".join(c if c.isprintable() else "?" for c in " / ".join(kept))
+    return visible(" / ".join(kept))

@@ -140,7 +140,7 @@ def test_a_failure_for_a_new_content_makes_the_old_one_run_again_too(client: Cli
         ("kill -KILL $$", "sh", "ended by signal KILL"),
         ("exit 143", "sh", "exit 143"),
         ("true", "no-such-shell", "can't be started: no-such-shell"),
-        ("printf 'a\\n\\033[31mb\\n\\377\\n'; exit 1", "sh", "exit 1: a / ?[31mb / \N{REPLACEMENT CHARACTER}"),
+        ("printf 'a\\n\\033[31mb\\n\\377\\n'; exit 1", "sh", "exit 1: a / \\x1b[31mb / \N{REPLACEMENT CHARACTER}"),
         ("exit 1", "sh", "exit 1\n"),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_it_prints_is_shown_as_it_comes_and_harmless(client: Client) -> Non
     assert process.returncode == 0
     assert json.loads(out)["error"] is None
     said = [line for line in seen if line.startswith("hpc| ")]
-    assert said[1:3] == ["hpc| a?[2Jb    c", "hpc| \N{REPLACEMENT CHARACTER}?x"]
+    assert said[1:3] == [r"hpc| a\x1b[2Jb    c", "hpc| \N{REPLACEMENT CHARACTER}\\x00x"]
     assert said[3:8] == ["hpc| " + "y" * 1000] * 5
     assert said[-1] == "hpc| no end"
 
