@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from remote_install import contact, fetch, install, jobs, record
+from remote_install import contact, fetch, install, jobs, known, record
 from remote_install.asked import Asked, take
 from remote_install.dry_run import Planned, plan_each
 from remote_install.install import Installed
@@ -111,7 +111,7 @@ class RunDirectory:
 
     def known(self) -> list[Report]:
         """What is known here of every job, as it was last told; nobody is asked."""
-        return jobs.known(self._run)
+        return known.known(self._run)
 
     def watch(
         self,

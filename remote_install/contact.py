@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shlex
 import stat
 import time
@@ -103,7 +102,7 @@ def taken(run: RunDirectory, command: str, reach: Reach, talk: Talk) -> Iterator
     command: what was typed. Raises WouldDoHarm while another driver is alive, HostError when that can't be told.
     """
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    mine = Driver(processes.this_process(), command[:LONGEST_COMMAND], now, secrets.token_hex(16))
+    mine = Driver(processes.this_process(), command[:LONGEST_COMMAND], now, os.urandom(16).hex())
     try:
         _take(run, mine, reach, talk)
         yield

@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import itertools
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -21,7 +20,7 @@ from typing import Callable, NamedTuple
 from remote_install.jobhost.way import FOLDER as AS_FOLDER
 from remote_install.jobhost.way import Way, open_folder
 from remote_install.run_directory import RunDirectory
-from remote_install.run_yaml import OURS
+from remote_install.run_settings import OURS
 from transfer.errors import TransferError
 from transfer.wording import visible
 
@@ -222,7 +221,7 @@ def _make_folder(above: int, name: bytes, mode: int) -> None:
 
 def _copy(source: bytes, above: int, name: bytes, one: Arrived) -> None:
     """A file or link to a folder that is another filesystem; old or new, as ever."""
-    part = b".%s.part-%s" % (name[:200], secrets.token_hex(4).encode())
+    part = b".%s.part-%s" % (name[:200], os.urandom(4).hex().encode())
     try:
         if one.kind == LINK:
             os.symlink(one.target, part, dir_fd=above)

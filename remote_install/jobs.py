@@ -13,7 +13,6 @@ from remote_install.call import call
 from remote_install.conversation import error_of, job_of
 from remote_install.own_runner import runner_fields
 from remote_install.pool import on_a_host
-from remote_install.record import Token
 from remote_install.report import Report
 from remote_install.run_directory import RunDirectory
 from remote_install.side_by_side import side_by_side
@@ -73,19 +72,6 @@ def kill(run: RunDirectory, asked: list[Asked], grace: float, talk: Talk) -> lis
         return _ask(run, "kill", some, lambda: request, talk)
 
     return in_order(asked, side_by_side(on, by_host(run, asked)))
-
-
-def known(run: RunDirectory) -> list[Report]:
-    """What is known here of every job, without asking anybody."""
-    return [_known(run, token) for token in record.tokens(run)]
-
-
-def _known(run: RunDirectory, token: Token) -> Report:
-    fields = record.report(run, token) or {}
-    host = fields.get("host")
-    platform = Platform(token.platform, (host if isinstance(host, str) else "?",), token.platform)
-    told = report.from_json(fields, platform)
-    return told or Report(token.job, None, "unknown", token.platform, "?", reason="no answer came yet: poll it")
 
 
 def discover(run: RunDirectory, platform: Platform, talk: Talk) -> list[Asked]:
@@ -199,7 +185,9 @@ def keep(run: RunDirectory, one: Asked, told: Report) -> Report:
 def from_here(run: RunDirectory, one: Asked) -> Report | None:
     """What was kept here, if it tells an end: an ended state stays."""
     fields = record.report(run, one.token) if one.token is not None else None
-    return report.from_json(fields, one.platform) if fields and record.ended(fields) else None
+    return (
+        report.from_json(fields, one.platform.name, one.platform.hosts[0]) if fields and record.ended(fields) else None
+    )
 
 
 def missing(one: Asked) -> Report:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +106,7 @@ def take_after(run: RunDirectory, token: Token) -> Token:
 def _make(run: RunDirectory, job: str, number: int, platform: str, retry: int) -> None:
     """A token's file, unless somebody was faster."""
     above = max(layout.tries(os.fsencode(run.path), job), default=0)
-    fields = {"token": secrets.token_hex(16), "platform": platform, "retry": retry, "above": above}
+    fields = {"token": os.urandom(16).hex(), "platform": platform, "retry": retry, "above": above}
     create(os.path.join(run.job_folder(job), f"token.{number}"), json.dumps(fields).encode("ascii") + b"\n")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.jobhost.status import ENDED, MAX_MESSAGES, TIME
 from transfer import wording
 from transfer.errors import ConnectionLost, HostUnreachable, HostUnsuitable, NoAnswer, RemoteInstallError
-from transfer.platforms import Platform
+
+if TYPE_CHECKING:  # what is known here is told without reading hosts.yaml
+    from transfer.platforms import Platform
 
 STATES = ("submitted", "running", "unknown", *ENDED)
 SIGNAL = re.compile(r"[A-Z0-9+-]{1,16}")
@@ -71,7 +73,10 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
     Raises HostUnsuitable when a field is not what our program writes: whatever the host is, nothing it sends
     is believed unseen.
     """
-    host = platform.hosts[0]
+    return _checked(reply, platform.name, platform.hosts[0])
+
+
+def _checked(reply: dict[str, Any], platform: str, host: str) -> Report:
     job, number, state, code = reply.get("job"), reply.get("try"), reply.get("state"), reply.get("exit_code")
     in_order = (
         isinstance(job, str)
@@ -88,7 +93,7 @@ def from_reply(reply: dict[str, Any], platform: Platform) -> Report:
         job=str(job),
         number=number,
         state=str(state),
-        platform=platform.name,
+        platform=platform,
         host=host,
         exit_code=code,
         signal=_matching(SIGNAL, reply.get("signal")),
@@ -111,10 +116,10 @@ def _agree(state: str, code: int | None) -> bool:
     return bool(code) if state in ("failed", "killed") else code is None
 
 
-def from_json(fields: dict[str, Any], platform: Platform) -> Report | None:
+def from_json(fields: dict[str, Any], platform: str, host: str) -> Report | None:
     """The report that was kept here as as_json; None when it is not in order."""
     try:
-        return from_reply(fields, platform)
+        return _checked(fields, platform, host)
     except HostUnsuitable:
         return None
 

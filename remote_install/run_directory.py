@@ -7,20 +7,18 @@ import contextlib
 import functools
 import os
 import re
-import secrets
 import stat
 import time
 from dataclasses import dataclass, field
 
-from remote_install import run_yaml
-from remote_install.jobhost import layout, sharing
+from remote_install.jobhost import files, layout
 from remote_install.jobhost.files import open_regular
-from remote_install.run_yaml import OURS, RunSettings
+from remote_install.run_settings import OURS, RunSettings
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 
 FETCHED, INSTALLED = f"{OURS}/fetched", f"{OURS}/installed"
 JOBS = layout.JOBS.decode()
-SEEN = sharing.SEEN.decode()
+SEEN = layout.SEEN.decode()
 STALE = 86400.0  # seconds after which a token there counts as that of a process that was killed
 
 
@@ -34,7 +32,7 @@ class RunDirectory:
 
     def uuid(self) -> str:
         """What stands behind the run id: made when it is first asked for, the same ever after."""
-        create(os.path.join(self.own_folder(OURS), "uuid"), secrets.token_hex(16).encode() + b"\n")
+        create(os.path.join(self.own_folder(OURS), "uuid"), os.urandom(16).hex().encode() + b"\n")
         return self._uuid()
 
     def own_file(self, name: str, make: bool) -> str:
@@ -93,13 +91,13 @@ class RunDirectory:
     def _token_file(self) -> str:
         folder = self.own_folder(SEEN)
         _sweep(folder)
-        path = os.path.join(folder, secrets.token_hex(16))
+        path = os.path.join(folder, os.urandom(16).hex())
         atexit.register(_remove, path)
         return path
 
     def uuid_file(self) -> list[int]:
         """What tells the file of the uuid from a copy of it, as far as that can be told without writing."""
-        return sharing.marks(os.fsencode(self.path))
+        return files.marks(os.path.join(os.fsencode(self.path), layout.UUID))
 
     def job_names(self) -> list[str]:
         """The jobs that have a folder here."""
@@ -166,9 +164,9 @@ def open_run(path: str, run_id: str | None = None) -> RunDirectory:
 
     Raises UsageError when there is none, or when its name is no run id; ConfigError with all mistakes of its run.yaml.
     """
-    where = os.path.abspath(path)
-    if not path or not os.path.isdir(where):  # "" comes from a shell variable that is not set: it does not mean here
-        raise UsageError(f"no run directory at {path or repr(path)}", "RUN is the path of a folder on this machine.")
+    from remote_install import run_yaml  # not at the top: who reads none need not wait for what reads YAML
+
+    where = _folder(path)
     settings = run_yaml.read(path)
     name = run_id if run_id is not None else settings.run_id or os.path.basename(where)
     if not layout.RUN_ID.fullmatch(name):
@@ -177,6 +175,21 @@ def open_run(path: str, run_id: str | None = None) -> RunDirectory:
             "Name the run with --run-id ID, or with `id:` in run.yaml." if run_id is None else "",
         )
     return RunDirectory(where, name, settings)
+
+
+def unread(path: str) -> RunDirectory:
+    """The run directory at `path`, its run.yaml not read, hence without a run id: enough for what is known here.
+
+    Raises UsageError when there is none.
+    """
+    return RunDirectory(_folder(path), "")
+
+
+def _folder(path: str) -> str:
+    where = os.path.abspath(path)
+    if not path or not os.path.isdir(where):  # "" comes from a shell variable that is not set: it does not mean here
+        raise UsageError(f"no run directory at {path or repr(path)}", "RUN is the path of a folder on this machine.")
+    return where
 
 
 def _remove(path: str) -> None:
@@ -198,7 +211,7 @@ def create(path: str, data: bytes, mode: int | None = None) -> bool:
 
     Raises OSError.
     """
-    part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
+    part = f"{path}.part-{os.getpid()}-{os.urandom(4).hex()}"
     if os.path.lexists(path):
         return False
     try:
@@ -216,7 +229,7 @@ def create(path: str, data: bytes, mode: int | None = None) -> bool:
 def replace(path: str, data: bytes, durable: bool = True, mode: int | None = None) -> None:
     """Write a file whole or not at all. durable: on disk when this returns, which costs milliseconds; else it may be
     lost, or empty, when the power fails soon. Raises OSError."""
-    part = f"{path}.part-{os.getpid()}-{secrets.token_hex(4)}"
+    part = f"{path}.part-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         write_through(part, data, durable, mode)
         os.rename(part, path)

@@ -12,7 +12,7 @@ from typing import Any
 from remote_install.jobhost import links, manifest
 from remote_install.jobhost.files import now_ns, open_regular
 from remote_install.run_directory import JOBS, RunDirectory, replace
-from remote_install.run_yaml import OURS
+from remote_install.run_settings import OURS
 from remote_install.talk import Tell
 from transfer import execute, rsync
 from transfer.platforms import Platform

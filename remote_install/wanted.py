@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from remote_install.run_yaml import JobSettings, Line
+from remote_install.run_settings import JobSettings, Line
 from transfer.errors import ConfigError
 from transfer.platforms import Platform
 

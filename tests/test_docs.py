@@ -16,7 +16,8 @@ from remote_install.cli import arguments, signals
 from remote_install.jobhost import layout, wire
 from remote_install.jobhost.verbs import VERBS
 from remote_install.report import KEYS, STATES
-from remote_install.run_yaml import RUN_YAML, JobSettings
+from remote_install.run_settings import JobSettings
+from remote_install.run_yaml import RUN_YAML
 from transfer import errors, rsync, ssh
 from transfer.hosts_yaml import HOSTS_YAML
 from transfer.keys import Key, Kind

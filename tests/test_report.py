@@ -87,8 +87,8 @@ def test_a_reply_in_order_becomes_the_document_of_the_contract_in_its_order() ->
 
 
 def test_what_was_kept_as_a_document_comes_back_the_same() -> None:
-    assert report.from_json(told().as_json(), PLATFORM) == told()
-    assert report.from_json({**told().as_json(), "state": "weird"}, PLATFORM) is None
+    assert report.from_json(told().as_json(), "hpc", "login1") == told()
+    assert report.from_json({**told().as_json(), "state": "weird"}, "hpc", "login1") is None
 
 
 def test_the_error_stands_in_the_document_of_its_job() -> None:

@@ -1,4 +1,4 @@
-"""What keeps a help text fast: it imports next to nothing. tests/benchmarks/start_up.py tells how fast it is."""
+"""What keeps a start fast: what is not imported. tests/benchmarks/start_up.py tells how fast it is."""
 
 from __future__ import annotations
 
@@ -22,11 +22,18 @@ OF_OURS = {
     "transfer.durations",
     "transfer.errors",
 }
-EXPENSIVE = {
-    *("yaml", "sh", "tenacity", "rich"),
-    *("asyncio", "concurrent.futures", "dataclasses", "email", "hashlib", "inspect", "json", "logging", "pathlib"),
-    *("random", "secrets", "selectors", "shutil", "socket", "subprocess", "tempfile", "threading", "typing", "zipfile"),
+# What a command needs besides that tells what is known here, and asks nobody.
+OF_A_LIST = OF_OURS | {
+    *(f"remote_install.{name}" for name in ("known", "record", "report", "run_directory", "run_settings", "talk")),
+    *(f"remote_install.cli.{name}" for name in ("ci", "colours", "context", "listing", "output", "prefixed", "screen")),
+    *(f"remote_install.jobhost{name}" for name in ("", ".files", ".layout", ".meanwhile", ".status", ".wire")),
+    *("transfer.command", "transfer.progress", "transfer.wording"),
 }
+OF_HOSTS = {
+    *("yaml", "sh", "tenacity", "rich", "asyncio", "concurrent.futures", "email", "hashlib", "logging", "pathlib"),
+    *("random", "secrets", "selectors", "shutil", "socket", "subprocess", "tempfile", "zipfile"),
+}
+EXPENSIVE = OF_HOSTS | {"dataclasses", "inspect", "json", "threading", "typing"}
 
 # What the interpreter itself imports (site, a .pth file), or argparse, is not our doing.
 PROGRAM = """
@@ -43,8 +50,12 @@ print(json.dumps(loaded), file=sys.stderr)
 """
 
 
+def of_ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.partition(".")[0] in ("remote_install", "transfer")}
+
+
 def loaded(*words: str) -> set[str]:
-    """The modules that a command imports."""
+    """The modules that a command imports, which must have said something."""
     line = [sys.executable, "-c", PROGRAM, *words]
     done = subprocess.run(line, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, check=True)
     assert done.stdout != b""
@@ -55,7 +66,18 @@ def loaded(*words: str) -> set[str]:
 def test_a_help_text_imports_nothing_that_takes_time(words: list[str]) -> None:
     found = loaded(*words)
     assert found & EXPENSIVE == set()
-    assert {name for name in found if name.partition(".")[0] in ("remote_install", "transfer")} == OF_OURS
+    assert of_ours(found) == OF_OURS
+
+
+def test_what_is_known_here_is_listed_without_what_talks_to_hosts_or_reads_yaml(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("id: demo\n")
+    job = tmp_path / "log/job/train"
+    job.mkdir(parents=True)
+    (job / "token.1").write_text(json.dumps({"token": "0" * 32, "platform": "hpc"}))
+    found = loaded("list", str(tmp_path))
+    assert found & OF_HOSTS == set()
+    assert of_ours(found) == OF_A_LIST
+    assert "yaml" in loaded("list", str(tmp_path), "--json")  # which names the run, as run.yaml does
 
 
 @pytest.mark.parametrize(("columns", "width"), [("60", 60), ("200", 200), ("0", 80), ("wide", 80), ("", 80)])

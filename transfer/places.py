@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import socket
 import stat
 import time
@@ -67,7 +66,7 @@ def _is_ours(path: str, forbidden: int) -> bool:
 def holds_sockets(path: str) -> bool:
     """Can ssh make its socket in that folder? It binds one name and links it to another. Where it fails half way it
     would stay in the background for ever."""
-    name = os.path.join(path, secrets.token_hex(4))
+    name = os.path.join(path, os.urandom(4).hex())
     other = f"{name}.2"
     try:
         with socket.socket(socket.AF_UNIX) as listener:
@@ -100,7 +99,7 @@ class Places:
 
     def new_socket(self, place: int, key: str) -> str:
         """A path that no other master ever had: a master that ends removes its own, and must not take another's."""
-        return self._path(f"{self._host}-{place}-{key}-{secrets.token_hex(3)}")
+        return self._path(f"{self._host}-{place}-{key}-{os.urandom(3).hex()}")
 
     def channel(self, place: int, held: contextlib.ExitStack) -> int | None:
         """One of the place's channels, until `held` ends. None: all are taken."""

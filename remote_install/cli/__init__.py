@@ -107,48 +107,45 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
 
 def _command(name: str) -> Callable[..., int]:
     """The function of a command; it is imported only now, so that a help text starts fast."""
-    if name == "demo":
-        from remote_install.cli.demo import demo
+    if name in ("poll", "submit", "wait", "logs", "kill", "active"):
+        from remote_install.cli import looks
 
-        return demo
-    if name == "ci":
-        from remote_install.cli.in_ci import ci_command
+        found = getattr(looks, f"{name}_command")
+    elif name in ("install", "fetch", "push", "pull"):
+        from remote_install.cli import moves
 
-        return ci_command
-    if name == "check":
-        from remote_install.cli.check import check_command
+        found = getattr(moves, f"{name}_command")
+    elif name in ("schema", "platforms"):
+        from remote_install.cli import settings
 
-        return check_command
-    if name == "gate":
-        from remote_install.cli.gate import gate_command
-
-        return gate_command
-    if name in ("init", "completion"):
+        found = getattr(settings, f"{name}_command")
+    elif name in ("init", "completion"):
         from remote_install.cli import setting_up
 
-        return setting_up.init_command if name == "init" else setting_up.completion_command
-    from remote_install.cli import looks, moves, settings
-    from remote_install.cli.clean import clean_command
-    from remote_install.cli.run import run
+        found = getattr(setting_up, f"{name}_command")
+    else:
+        return _alone(name)
+    command: Callable[..., int] = found
+    return command
 
-    functions = {
-        "run": run,
-        "install": moves.install_command,
-        "fetch": moves.fetch_command,
-        "push": moves.push_command,
-        "pull": moves.pull_command,
-        "submit": looks.submit_command,
-        "poll": looks.poll_command,
-        "wait": looks.wait_command,
-        "logs": looks.logs_command,
-        "kill": looks.kill_command,
-        "list": looks.list_command,
-        "clean": clean_command,
-        "active": looks.active_command,
-        "schema": settings.schema_command,
-        "platforms": settings.platforms_command,
-    }
-    return functions[name]
+
+def _alone(name: str) -> Callable[..., int]:
+    """The function of a command that has a file of its own."""
+    if name == "list":
+        from remote_install.cli.listing import list_command as found
+    elif name == "run":
+        from remote_install.cli.run import run as found
+    elif name == "clean":
+        from remote_install.cli.clean import clean_command as found
+    elif name == "check":
+        from remote_install.cli.check import check_command as found
+    elif name == "gate":
+        from remote_install.cli.gate import gate_command as found
+    elif name == "ci":
+        from remote_install.cli.in_ci import ci_command as found
+    else:
+        from remote_install.cli.demo import demo as found
+    return found
 
 
 def _code_of(interrupt: KeyboardInterrupt) -> int:

@@ -1,4 +1,4 @@
-"""The commands about jobs: submit, poll, wait, logs, list; and active, about who drives them."""
+"""The commands about jobs: submit, poll, wait, logs; and active, about who drives them."""
 
 from __future__ import annotations
 
@@ -58,12 +58,6 @@ def kill_command(context: Context) -> int:
     jobs.acknowledge(context.run, reports, asked)
     errors = report.exit_code([one for one in reports if one.error])
     return errors or int(not all(one.ended for one in reports))
-
-
-def list_command(context: Context) -> int:
-    reports = jobs.known(context.run)
-    context.out.reports(context.run.run_id, reports)
-    return report.exit_code(reports)
 
 
 def wait_command(context: Context) -> int:

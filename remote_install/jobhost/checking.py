@@ -4,7 +4,6 @@ import errno
 import os
 import platform
 import re
-import secrets
 import sys
 import time
 from typing import Callable, Dict
@@ -81,7 +80,7 @@ def _try_to_write(folder: bytes) -> None:
     except OSError as error:
         if error.errno not in NO_NAMELESS:
             raise
-        path = os.path.join(folder, b".remote-install-check-" + secrets.token_hex(8).encode("ascii"))
+        path = os.path.join(folder, b".remote-install-check-" + os.urandom(8).hex().encode("ascii"))
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         os.unlink(path)
     try:

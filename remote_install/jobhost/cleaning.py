@@ -5,7 +5,6 @@ on no job can be submitted; whoever is interrupted after that and asks again goe
 """
 
 import os
-import secrets
 from typing import Callable, Iterable, List, Tuple
 
 from . import layout, links, status
@@ -204,7 +203,7 @@ def _remove_ours_among_others(run_dir: int, links_here: Iterable[bytes], removal
 def _take_jobs_away(run_dir: int) -> None:
     """At once, so that a poll in between finds no job rather than half of one."""
     above, name = layout.JOBS.split(b"/")
-    away = b"%s/jobs-%s" % (OURS, secrets.token_hex(4).encode())
+    away = b"%s/jobs-%s" % (OURS, os.urandom(4).hex().encode())
     try:
         with Way(run_dir, [above]) as log:
             os.rename(name, away, src_dir_fd=log.end, dst_dir_fd=run_dir)

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import time
 from typing import IO, List
@@ -17,7 +16,7 @@ def write(path: bytes, data: bytes, durable: bool = False, mode: int = 0o666) ->
 
     Raises OSError.
     """
-    part = path + b".part-%d-%s" % (os.getpid(), secrets.token_hex(4).encode())  # two hosts may share the disk
+    part = path + b".part-%d-%s" % (os.getpid(), os.urandom(4).hex().encode())  # two hosts may share the disk
     try:
         with open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)

@@ -8,7 +8,6 @@ a link that something else has put there is never followed, and no other run's f
 import json
 import os
 import re
-import secrets
 import stat
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -60,7 +59,7 @@ class Links:
 
     def remember(self, links: List[Link]) -> str:
         """Write down that these are ours, before they are made; returns the place. Raises OSError."""
-        place = self.place or secrets.token_hex(16)
+        place = self.place or os.urandom(16).hex()
         known = {**self.known, **{link.path: link for link in links}}
         if place != self.place or known != self.known:
             rows = [[to_text(field) for field in link] for link in known.values()]

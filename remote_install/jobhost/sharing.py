@@ -8,8 +8,6 @@ from .files import read_regular
 from .runners import commands, slurm
 from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
 
-SEEN = b".remote-install/seen"  # folder in which who asks has put a file with a fresh name, its content the same
-UUID = b".remote-install/uuid"
 AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
 
 
@@ -61,7 +59,7 @@ def _seen(seen: Json, at_root: bytes) -> Optional[bytes]:
     token = text(seen, "token", "[0-9a-f]{32}").encode() if "token" in seen else None
     for path in [*map(to_bytes, strings(seen, "paths")), at_root]:
         if os.path.isabs(path) and (
-            files.has_marks(os.path.join(path, UUID), seen.get("file")) if token is None else _holds(path, token)
+            files.has_marks(os.path.join(path, layout.UUID), seen.get("file")) if token is None else _holds(path, token)
         ):
             return path
     return None
@@ -70,11 +68,11 @@ def _seen(seen: Json, at_root: bytes) -> Optional[bytes]:
 def _holds(path: bytes, token: bytes) -> bool:
     """A copy of the run directory has files of the same names, but none that was made a moment ago."""
     try:
-        return read_regular(os.path.join(path, SEEN, token), 64) == token
+        return read_regular(os.path.join(path, layout.SEEN, token), 64) == token
     except OSError:
         return False
 
 
 def marks(run_dir: bytes) -> List[int]:
     """What tells the run directory at this path from a copy: the marks of the file of its uuid."""
-    return files.marks(os.path.join(run_dir, UUID))
+    return files.marks(os.path.join(run_dir, layout.UUID))
