@@ -1,4 +1,4 @@
-"""Packs jobhost/ into one file named by its content's hash; the same bytes every time."""
+"""Packs jobhost/ into one file named by the hash of what it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import hashlib
 import io
 import os
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remote_install import jobhost
@@ -29,20 +29,30 @@ for name in {modules}:
     exec(compile(archive.read("{package}/" + name + ".py"), name + ".py", "exec"), module.__dict__)
 sys.exit(module.main({arguments}))
 """
-SENDER = ("meanwhile", "wire", "files", "layout", "arrival")
+SENDER = ("meanwhile", "wire", "files", "layout", "compiled", "arrival")
 LOOKER = ("meanwhile", "wire", "processes", "presence")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zipapp would write today's date
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The job host program as one file."""
+    """The job host program as one file. files: what is in it, by name.
 
-    data: bytes
+    Every call needs the name, and few the data: to pack them takes as long as to import half of what a call needs.
+    """
 
-    @property
+    files: Mapping[str, bytes]
+
+    @functools.cached_property
     def name(self) -> str:
-        return f"jobhost-{hashlib.sha256(self.data).hexdigest()[:16]}.pyz"
+        found = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            found.update(b"%s %d\n%s" % (name.encode(), len(content), content))
+        return f"jobhost-{found.hexdigest()[:16]}.pyz"
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        return _archive(self.files)
 
     @property
     def path(self) -> str:
@@ -52,7 +62,7 @@ class Bundle:
     def sender(self, run_root: str) -> bytes:
         """A program in ASCII that writes the bundle where it runs: see jobhost/arrival.py. run_root: as in hosts.yaml.
 
-        >>> Bundle(b"x").sender("caf\u00e9").isascii()
+        >>> Bundle({"x": b""}).sender("caf\u00e9").isascii()
         True
         """
         return _from_memory(self.data, SENDER, f'data, "{FOLDER}", "{self.name}", {run_root!a}')
@@ -65,7 +75,7 @@ def build() -> Bundle:
     >>> build().name == build().name
     True
     """
-    return Bundle(_archive({"__main__.py": START.encode(), **_sources()}))
+    return Bundle({"__main__.py": START.encode(), **_sources()})
 
 
 def looker(identity: str) -> bytes:
@@ -80,19 +90,17 @@ def _from_memory(data: bytes, modules: tuple[str, ...], arguments: str) -> bytes
     return FROM_MEMORY.format(data=encoded, package=PACKAGE, modules=modules, arguments=arguments).encode("ascii")
 
 
-def _archive(files: dict[str, bytes]) -> bytes:
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    import zipfile
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
-            _add(archive, name, data)
+            info = zipfile.ZipInfo(name, LONG_AGO)
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
     return buffer.getvalue()
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, LONG_AGO)
-    info.external_attr = 0o644 << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, data)
 
 
 def _sources() -> dict[str, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import glob
-import hashlib
 import importlib.util
 import io
 import os
@@ -44,8 +43,9 @@ def built(repository: Path | str, **environ: str) -> str:
 
 def test_the_name_follows_the_content() -> None:
     one = bundle.build()
-    assert one.name == f"jobhost-{hashlib.sha256(one.data).hexdigest()[:16]}.pyz"
-    assert bundle.Bundle(one.data + b"x").name != one.name
+    assert bundle.Bundle(dict(one.files)).name == one.name
+    assert bundle.Bundle({**one.files, "jobhost/wire.py": b""}).name != one.name
+    assert bundle.Bundle({"ab": b"c"}).name != bundle.Bundle({"a": b"bc"}).name
     assert re.fullmatch(r"\.remote-install/jobhost-[0-9a-f]{16}\.pyz", one.path)
 
 

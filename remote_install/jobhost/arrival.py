@@ -5,6 +5,7 @@ import re
 import stat
 
 from . import layout
+from .compiled import holds, with_compiled
 from .files import write
 from .wire import Client, Refusal, to_bytes, to_text
 
@@ -74,13 +75,5 @@ def _keep(data: bytes, folder: bytes, name: bytes, alone: bool = False) -> None:
         if alone and not (stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o22):
             raise OSError(0, "it is there, but others may write to it: our program would run what they put into it")
     path = os.path.join(folder, name)
-    if _read(path) != data:
-        write(path, data, durable=True)
-
-
-def _read(path: bytes) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
+    if not holds(path, data):
+        write(path, with_compiled(data), durable=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from remote_install import bundle
 
-from .test_program import ENDS, replies_of
+from .test_program import ENDS, pythons, replies_of
 
 PROGRAM = bundle.build()
 
@@ -69,6 +71,12 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
+def is_whole(path: Path) -> bool:
+    """Does it hold all that was sent?"""
+    with zipfile.ZipFile(path) as there, zipfile.ZipFile(io.BytesIO(PROGRAM.data)) as sent:
+        return there.testzip() is None and all(there.read(name) == sent.read(name) for name in sent.namelist())
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -76,7 +84,7 @@ def mode(path: Path) -> int:
 @ENDS
 def test_it_arrives_in_the_home_directory_and_runs(home: Home, python: str) -> None:
     assert home.send(python) == {"reply": "arrived", "path": PROGRAM.path}
-    assert home.program.read_bytes() == PROGRAM.data
+    assert is_whole(home.program)
     assert os.listdir(home.program.parent) == [PROGRAM.name]
     done = subprocess.run([python, "-I", PROGRAM.path, "hello"], cwd=home.path, input=b"", capture_output=True)
     assert b"no request came" in done.stdout
@@ -94,15 +102,40 @@ def test_it_is_written_once_and_again_when_it_is_damaged(home: Home) -> None:
     first = home.program.stat()
     home.send()
     assert home.program.stat().st_ino == first.st_ino
-    home.program.write_bytes(PROGRAM.data[:1000])
-    home.send()
-    assert home.program.read_bytes() == PROGRAM.data
+    whole = home.program.read_bytes()
+    for harm in (whole[:1000], whole.replace(b"job host program", b"job host prograM"), b""):
+        assert harm != whole
+        home.program.write_bytes(harm)
+        home.send()
+        assert is_whole(home.program)
+
+
+@ENDS
+def test_no_call_compiles_it_anew(home: Home, python: str) -> None:
+    """What was compiled when it arrived does not know where it lies now."""
+    home.send(python)
+    asked = f"import sys; sys.path.insert(0, {str(home.program)!r}); from jobhost import __main__, wire; "
+    asked += "print(wire.encode.__code__.co_filename, __main__.main.__code__.co_filename, sys.version_info >= (3, 7))"
+    told = subprocess.run([python, "-I", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    names = ["jobhost/wire.py", "jobhost/__main__.py"]
+    assert told == [*names, "True"] or told == [*(f"{home.program}/{name}" for name in names), "False"]
+
+
+def test_another_python_runs_it_too(home: Home) -> None:
+    """Home directories are shared among hosts that have different ones."""
+    home.send("python3")
+    whole = home.program.read_bytes()
+    for python in pythons().values():
+        done = subprocess.run([python, "-I", PROGRAM.path, "hello"], cwd=home.path, input=b"", capture_output=True)
+        assert (b"no request came" in done.stdout, done.stderr) == (True, b""), python
+        home.send(python)
+        assert home.program.read_bytes() == whole, python
 
 
 def test_eight_at_once_leave_one_whole_program(home: Home) -> None:
     replies = [answer(process) for process in [home.start("python3") for _ in range(8)]]
     assert replies == [{"reply": "arrived", "path": PROGRAM.path}] * 8
-    assert home.program.read_bytes() == PROGRAM.data
+    assert is_whole(home.program)
     assert os.listdir(home.program.parent) == [PROGRAM.name]
 
 
@@ -112,7 +145,7 @@ def test_it_goes_to_the_run_root_where_the_home_is_not_to_be_written(home: Home,
     home.block()
     there = home.root / PROGRAM.path
     assert home.send(python, run_root) == {"reply": "arrived", "path": str(there)}
-    assert there.read_bytes() == PROGRAM.data
+    assert is_whole(there)
     assert mode(there.parent) == 0o700
 
 
