@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from remote_install import contact, fetch, install, jobs, known, record
+from remote_install.admission import check_jobs
 from remote_install.asked import Asked, take
 from remote_install.dry_run import Planned, plan_each
 from remote_install.install import Installed
 from remote_install.inventory import inventory_of
 from remote_install.jobhost.layout import JOB_NAME
 from remote_install.report import Report
-from remote_install.rsync_only import check_jobs
 from remote_install.run_directory import open_run
 from remote_install.talk import Talk
 from remote_install.wanted import Wanted, secrets

@@ -6,8 +6,8 @@ import contextlib
 from typing import Callable, TypeVar
 
 from remote_install import place, program
+from remote_install.admission import is_mirrored
 from remote_install.conversation import SILENCE, Conversation, Json, ProgramMissing
-from remote_install.rsync_only import is_mirrored
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from remote_install import findings, inquiry, place, program, rsync_only
+from remote_install import admission, findings, inquiry, place, program
 from remote_install.findings import Checked, Rows, Told
 from remote_install.inquiry import Answers
 from remote_install.jobhost.files import has_marks
@@ -40,11 +40,11 @@ def each_host(platforms: Iterable[Platform]) -> list[Platform]:
 
 def check(platform: Platform, talk: Talk) -> Checked:
     """All rows about the first host of `platform`. Nothing is tried again: what can't be done now is what is told."""
-    rows, mirrored = Rows(platform), rsync_only.is_mirrored(platform)
+    rows, mirrored = Rows(platform), admission.is_mirrored(platform)
     try:
         here = place.is_here(platform, talk)
         if mirrored:
-            rsync.push(platform, rows.host, ("./",), rsync_only.run_dir("check", platform))
+            rsync.push(platform, rows.host, ("./",), admission.run_dir("check", platform))
     except ConfigError as error:
         rows.stop("settings", error)
         return rows.done()
@@ -79,7 +79,7 @@ def _check_rsync_only(rows: Rows, talk: Talk) -> None:
     rows.add("filesystem", "separate: only rsync is admitted")
     _check_rsync(rows, "", rows.platform.rsync.root or "/", talk, first=True)
     try:
-        rsync_only.check_jobs(rows.platform)
+        admission.check_jobs(rows.platform)
     except RemoteInstallError as error:
         rows.fail("job runner", error)
     else:
@@ -234,7 +234,7 @@ def _try_rsync(platform: Platform, target: str, talk: Talk) -> Told:
     host, options = platform.hosts[0], ("-n", f"--timeout={inquiry.patience(platform):.0f}")
     with tempfile.TemporaryDirectory() as empty:
         push = rsync.push(platform, host, ("./",), target, options, empty)
-        past = None if rsync_only.is_mirrored(platform) else program.past_noise(platform, host, talk)
+        past = None if admission.is_mirrored(platform) else program.past_noise(platform, host, talk)
         try:
             transfer_once(platform, host, push, talk.tell, talk.command, past)
         except HostBusy:

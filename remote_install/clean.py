@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from remote_install import host_path, jobs, place, report
+from remote_install.admission import is_mirrored
 from remote_install.asked import Asked
 from remote_install.call import ask_if_there, call, converse
 from remote_install.conversation import Conversation, Json, job_of
 from remote_install.host_path import LONGEST_PATH
 from remote_install.pool import on_a_host
 from remote_install.report import Report
-from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer import wording

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remote_install import elsewhere, host_path, incoming, place
+from remote_install.admission import is_mirrored
 from remote_install.call import call
 from remote_install.incoming import Arrived
 from remote_install.pool import on_a_host
 from remote_install.program import past_noise
-from remote_install.rsync_only import is_mirrored
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_yaml import inside
 from remote_install.talk import Talk

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from remote_install import elsewhere, host_path, place, plan, rsync_only, source
+from remote_install import admission, elsewhere, host_path, place, plan, rsync_only, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -87,7 +87,7 @@ class _Done(NamedTuple):
 
 
 def _install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool, scans: Scans) -> _Done:
-    if rsync_only.is_mirrored(platform):
+    if admission.is_mirrored(platform):
         return _Done(*rsync_only.install(run, platform, talk, adopt))
     if is_in_place(run, platform, talk):
         return _Done(Changes(0, 0), 0, run.path)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from remote_install import incoming, rsync_only
+from remote_install import admission, incoming, rsync_only
 from remote_install.incoming import Arrived
 from remote_install.jobhost import layout, status
 from remote_install.jobhost.killing import NOT_STARTED
@@ -44,7 +44,7 @@ def call(
     if verb == "hello":
         heard({"reply": "hello", "run_dir": fields["mirror"]["there"], "exists": True})
     elif verb == "resolve":
-        heard({"reply": "path", "path": rsync_only.run_dir(fields["path"], platform)})
+        heard({"reply": "path", "path": admission.run_dir(fields["path"], platform)})
     elif verb == "submit":
         _submit(platform, fields, heard, talk, here)
     elif verb == "kill":
@@ -59,7 +59,7 @@ def call(
 
 def _submit(platform: Platform, fields: Json, heard: Callable[[Json], None], talk: Talk, here: Here) -> None:
     """The files of the jobs first, then the job runner."""
-    rsync_only.check_jobs(platform)
+    admission.check_jobs(platform)
     _check_whole(platform, fields, talk)
     pull(platform, fields, talk)
     staged: dict[str, JobDirectory] = {}

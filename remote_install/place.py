@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 from remote_install import host_path
+from remote_install.admission import is_mirrored, run_dir
 from remote_install.jobhost import sharing
-from remote_install.rsync_only import is_mirrored, run_dir
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command

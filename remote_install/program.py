@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from remote_install import bundle
 from remote_install.conversation import SILENCE, Conversation, ProgramMissing
@@ -13,7 +14,9 @@ from transfer.command import Command
 from transfer.connections import connected
 from transfer.errors import HostUnsuitable
 from transfer.platforms import Platform
-from transfer.sync import PastNoise
+
+if TYPE_CHECKING:
+    from transfer.sync import PastNoise
 
 LONGEST_PATH = 1024
 
@@ -26,6 +29,8 @@ def words(platform: Platform, host: str, verb: str, talk: Talk) -> tuple[str, ..
 
 def past_noise(platform: Platform, host: str, talk: Talk) -> PastNoise:
     """The way to rsync through the program, which must be on `host`."""
+    from transfer.sync import PastNoise  # who only asks needs nothing of rsync
+
     line, at = words(platform, host, wire.RSYNC, talk), (platform.name, host)
 
     def meet_gate() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 
 from remote_install import source
+from remote_install.admission import run_dir
 from remote_install.jobhost import manifest
 from remote_install.jobhost.target import OURS, Manifest, Target
 from remote_install.run_directory import RunDirectory
@@ -17,7 +17,7 @@ from remote_install.source import Content
 from remote_install.talk import Talk
 from transfer import rsync
 from transfer.command import Command
-from transfer.errors import ConfigError, RefusedBySite, WouldDoHarm
+from transfer.errors import RefusedBySite, WouldDoHarm
 from transfer.platforms import Platform
 from transfer.progress import Seen
 from transfer.rsync import Changes
@@ -26,36 +26,6 @@ from transfer.wording import told
 
 UUID, MANIFEST, MARK = (OURS + b"/" + name for name in (b"uuid", b"manifest", b"unfinished"))
 IGNORE = ("--ignore-missing-args", "--no-links")  # a link there could lead to anything here
-
-
-def is_mirrored(platform: Platform) -> bool:
-    """Is rsync all that the hosts of `platform` admit?"""
-    return platform.access == "rsync-only"
-
-
-def run_dir(run_id: str, platform: Platform) -> str:
-    """The real path of a run directory there. Raises ConfigError when it can't be told without asking."""
-    root = os.path.normpath(platform.run_root)
-    if not root.startswith("/") or "$" in root:
-        raise ConfigError(
-            f"platform {platform.name}: access: rsync-only is configured, but run_root {platform.run_root} is no "
-            "absolute path",
-            "Nobody there can be asked where it is: write it out.",
-        )
-    return f"{root}/{run_id}"
-
-
-def check_jobs(platform: Platform) -> None:
-    """Raises RefusedBySite, before anything is sent, when no job can be started on `platform` from here."""
-    if not is_mirrored(platform):
-        return
-    runner = platform.job_runner
-    if runner.name != "slurm" or not runner.cluster or platform.submit_from == "host" or not shutil.which("sbatch"):
-        raise RefusedBySite(
-            f"platform {platform.name} admits only rsync, and no job runner here starts its jobs",
-            "Name its Slurm cluster, job_runner: {name: slurm, cluster: NAME}, where this machine has the commands of "
-            "Slurm; or have the site allow `python3 -I .remote-install/jobhost-*.pyz VERB` for your key.",
-        )
 
 
 def install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool) -> tuple[Changes, int, str]:

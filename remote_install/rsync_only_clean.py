@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from remote_install import rsync_only
+from remote_install import admission, rsync_only
 from remote_install.jobhost.target import GOING, OURS, Target
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
@@ -29,7 +29,7 @@ def clean(
     look: tells which jobs are alive, when none can be submitted any more; what it raises ends the removal before it
     began. Raises HostError, TransferError, WouldDoHarm for what is not this run's.
     """
-    there = rsync_only.run_dir(run.run_id, platform)
+    there = admission.run_dir(run.run_id, platform)
     others = _runs_in(there, platform, talk)
     if others is None:
         return {"run_dir": there}
@@ -89,7 +89,7 @@ def _closed(target: Target, run: RunDirectory, platform: Platform, talk: Talk) -
     try:
         yield
     except BaseException:
-        rsync_only.delete(platform, rsync_only.run_dir(run.run_id, platform), (CLOSED,), talk)
+        rsync_only.delete(platform, admission.run_dir(run.run_id, platform), (CLOSED,), talk)
         raise
 
 

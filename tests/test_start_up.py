@@ -95,3 +95,12 @@ def test_the_package_alone_imports_nothing() -> None:
     line = [sys.executable, "-c", program]
     done = subprocess.run(line, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, check=True, text=True)
     assert done.stdout.split() == ["remote_install"]
+
+
+def test_one_look_at_jobs_imports_nothing_of_what_moves_files_or_watches() -> None:
+    program = "import sys, remote_install.cli.looks, remote_install.cli.meant; print(*sys.modules)"
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, check=True, text=True)
+    others = {"transfer.rsync", "transfer.sync", "rich"}
+    others |= {f"remote_install.{name}" for name in ("contact", "fetch", "install", "plan", "source", "watch")}
+    assert set(done.stdout.split()) & others == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from transfer.errors import RemoteInstallError, TransferError, UsageError
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit code. words: the command line without the program's name."""
     signals.listen()
+    gc.disable()  # what is imported lives as long as we do: to look through it time and again takes a tenth of a start
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from remote_install.cli.output import open_standard_streams
 
@@ -30,6 +32,9 @@ def main(words: list[str] | None = None) -> int:
             return 141  # 128 + SIGPIPE, as shells tell it
         _last_words(f"the output can't be written: {error.strerror}")
         return 5
+    finally:
+        gc.freeze()  # nor is it looked through at the end
+        gc.enable()
 
 
 def _last_words(text: str) -> None:
@@ -90,7 +95,10 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
 
     context = Context(parsed, argv, before)
     try:
-        code = _command(parsed.command)(context)
+        command = _command(parsed.command)
+        gc.freeze()
+        gc.enable()
+        code = command(context)
     except KeyboardInterrupt as interrupt:
         code = _code_of(interrupt)
         context.out.close()
@@ -107,10 +115,14 @@ def _run(parsed: argparse.Namespace, argv: list[str] | None, before: list[str]) 
 
 def _command(name: str) -> Callable[..., int]:
     """The function of a command; it is imported only now, so that a help text starts fast."""
-    if name in ("poll", "submit", "wait", "logs", "kill", "active"):
+    if name in ("poll", "kill"):
         from remote_install.cli import looks
 
         found = getattr(looks, f"{name}_command")
+    elif name in ("wait", "logs"):
+        from remote_install.cli import waiting
+
+        found = getattr(waiting, f"{name}_command")
     elif name in ("install", "fetch", "push", "pull"):
         from remote_install.cli import moves
 
@@ -133,6 +145,10 @@ def _alone(name: str) -> Callable[..., int]:
     """The function of a command that has a file of its own."""
     if name == "list":
         from remote_install.cli.listing import list_command as found
+    elif name == "submit":
+        from remote_install.cli.submitting import submit_command as found
+    elif name == "active":
+        from remote_install.cli.driving import active_command as found
     elif name == "run":
         from remote_install.cli.run import run as found
     elif name == "clean":

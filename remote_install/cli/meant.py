@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 
 from remote_install import jobs, record
+from remote_install.admission import check_jobs
 from remote_install.asked import Asked
 from remote_install.cli.context import Context
 from remote_install.jobhost.layout import JOB_NAME
-from remote_install.rsync_only import check_jobs
 from remote_install.run_settings import JobSettings
 from remote_install.wanted import Wanted, from_settings, secrets
 from transfer.errors import UsageError
