@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from remote_install import source
 from remote_install.admission import run_dir
 from remote_install.jobhost import manifest
-from remote_install.jobhost.target import OURS, Manifest, Target
+from remote_install.jobhost.layout import OURS
+from remote_install.jobhost.target import Manifest, Target
 from remote_install.run_directory import RunDirectory
 from remote_install.source import Content
 from remote_install.talk import Talk

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from remote_install import admission, rsync_only
-from remote_install.jobhost.target import GOING, OURS, Target
+from remote_install.jobhost.layout import OURS
+from remote_install.jobhost.target import GOING, Target
 from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer import rsync

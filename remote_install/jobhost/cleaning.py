@@ -8,11 +8,11 @@ import os
 from typing import Callable, Iterable, List, Tuple
 
 from . import layout, links, status
-from .layout import JobDirectory
+from .layout import OURS, JobDirectory
 from .links import Links
 from .removal import Removal
 from .sharing import find
-from .target import GOING, LOOKING, OURS, Target
+from .target import GOING, LOOKING, Target
 from .tries import Looker, as_json
 from .unlinking import remove_elsewhere
 from .way import Way, open_folder

@@ -7,7 +7,7 @@ runs under the lock too, after all is in place and before the mark is taken away
 
 import contextlib
 import os
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Tuple
 
 from . import building, layout, links
 from .building import Build
@@ -195,13 +195,3 @@ def _here(target: Target, manifest: Manifest, build: Build) -> Tuple[Entries, Ca
     looked = listing.look_all(target.run_dir, (path for path in manifest.entries if path not in build.settled))
     found = {path: looked.get(path, entry) for path, entry in manifest.entries.items()}
     return {path: entry for path, entry in found.items() if entry is not None}, listing.cache
-
-
-def unfinished(run_dir: bytes) -> Optional[str]:
-    """Why no job may be submitted in this run directory; None when its install is whole."""
-    if not os.path.isdir(run_dir):
-        return "is not installed here"
-    target = Target(run_dir)
-    if target.is_led_away:
-        return "is not installed here: its .remote-install is a link"
-    return "is not installed whole here" if target.unfinished else None

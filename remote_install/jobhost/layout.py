@@ -10,6 +10,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 TRY = re.compile(rb"[0-9]{2,6}")
 JOBS = b"log/job"
+OURS = b".remote-install"
 UUID = b".remote-install/uuid"
 SEEN = b".remote-install/seen"  # folder in which who asks has put a file with a fresh name, its content the same
 VARIABLE = re.compile(rb"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*))")

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from . import layout
 from .files import read_regular, write
-from .target import OURS
+from .layout import OURS
 from .wire import Json, Refusal, text, to_bytes, to_text
 
 ELSEWHERE = b"remote-install-run"

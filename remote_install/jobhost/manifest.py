@@ -3,7 +3,6 @@
 The same code lists the run directory here and what was installed there, so both say the same of the same content.
 """
 
-import hashlib
 import os
 import stat
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
@@ -106,6 +105,8 @@ class Listing:
 
 def hash_of(path: bytes) -> str:
     """The content hash of a file. Raises OSError."""
+    import hashlib  # not at the top: it loads OpenSSL, and most calls hash nothing
+
     value = hashlib.blake2b(digest_size=20)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # without the objects of an open file: there are thousands
     try:
@@ -124,6 +125,8 @@ def digest(entries: Entries) -> str:
     >>> digest({}) == digest({})
     True
     """
+    import hashlib
+
     told = [
         b"%s\0%s\0%d\0%s\0" % (path, kind.encode(), executable, to_bytes(content))
         for path, (kind, executable, content) in sorted(entries.items())

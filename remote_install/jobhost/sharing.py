@@ -5,7 +5,6 @@ from typing import List, Optional, Tuple
 
 from . import files, layout
 from .files import read_regular
-from .runners import commands, slurm
 from .wire import Client, Json, Refusal, strings, text, to_bytes, to_text
 
 AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
@@ -13,6 +12,8 @@ AUTO, SHARED, SEPARATE = "auto", "shared", "separate"
 
 def own_cluster() -> str:
     """The cluster of the Slurm here; "" where there is none, or it does not answer."""
+    from .runners import commands, slurm  # asked for where Slurm may be
+
     environment = commands.clean(slurm.KEEP, {"LC_ALL": "C"})
     return slurm.parse_configuration(commands.run(slurm.configuration(), environment, seconds=10.0))
 

@@ -16,6 +16,7 @@ LOST_AFTER = 120.0  # seconds that an exit record may still take to be seen: NFS
 EXIT_LINE = re.compile(r"EXIT=([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5]) *")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 ASKED, TIME_LIMIT = "asked", "time limit"  # why a job was ended
+GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writes through the start gate
 MAX_FILE = 16 * 1024
 MAX_MESSAGES, MAX_MESSAGE = 50, 1000  # the last ones; bytes of each
 

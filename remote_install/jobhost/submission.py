@@ -9,9 +9,8 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from . import layout, status
 from .files import open_regular, write
 from .layout import JobDirectory
-from .runners.batch import Unsure
 from .runners.quoting import quoted
-from .runners.words import Job
+from .runners.words import Job, Unsure
 from .tries import Look, Looker, claim, find
 from .wire import Json, Refusal, number, strings, text, to_bytes, to_text
 

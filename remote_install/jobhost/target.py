@@ -8,10 +8,10 @@ import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from .files import open_regular, read_regular, write
+from .layout import OURS
 from .manifest import Cache, Entries, Entry, pack, pack_cache, unpack, unpack_cache
 from .wire import Json, Refusal, to_bytes, to_text
 
-OURS = b".remote-install"
 STAGING = ".remote-install/staging"
 LOOKING, GOING = b"looking\n", b"going\n"  # a removal: before and after it is known that no job is alive
 Brought = Dict[bytes, Set[Entry]]
@@ -192,6 +192,16 @@ class Target:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._mark)
         self.reopen()
+
+
+def unfinished(run_dir: bytes) -> Optional[str]:
+    """Why no job may be submitted in this run directory; None when its install is whole."""
+    if not os.path.isdir(run_dir):
+        return "is not installed here"
+    target = Target(run_dir)
+    if target.is_led_away:
+        return "is not installed here: its .remote-install is a link"
+    return "is not installed whole here" if target.unfinished else None
 
 
 def _rows(fields: Json) -> Brought:

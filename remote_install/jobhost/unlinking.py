@@ -3,9 +3,9 @@
 import os
 
 from . import links
+from .layout import OURS
 from .links import Link, Links
 from .removal import Left, Removal
-from .target import OURS
 from .way import Way, open_folder
 from .wire import to_text
 

@@ -1,19 +1,17 @@
-"""What the client may ask for: hello, check, resolve, install, submit, poll, watch, kill, clean."""
+"""What the client may ask for: hello, check, resolve, install, submit, poll, watch, kill, clean.
 
-import base64
+What one verb alone needs it imports itself: half of a short call is Python's start.
+"""
+
 import contextlib
 import os
-import platform
 import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import cleaning, layout, links, sharing, status
+from . import layout, links, sharing, status
 from .files import open_regular
-from .installation import install, unfinished
-from .killing import kill as kill_jobs
 from .layout import JobDirectory
 from .runners.choice import Runners
-from .submission import submit as submit_job
 from .tries import Look, Looker, as_json, find
 from .wire import PROTOCOL, Client, Json, Refusal, number, text, to_bytes, to_text
 
@@ -24,6 +22,8 @@ MAX_SECONDS = 86400
 
 def hello(request: Json, client: Client, _wrapper: bytes) -> None:
     """Where the run directory is here, and what this program can do."""
+    import platform
+
     run_dir = _run_dir(request, client)
     client.say(
         "hello",
@@ -48,13 +48,16 @@ def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def check(request: Json, client: Client, _wrapper: bytes) -> None:
     """What can be told of this host."""
-    from .checking import tell  # seldom needed, and compiled anew by each call
+    from .checking import tell
 
     tell(request, client)
 
 
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
+    from .submission import submit as submit_job
+    from .target import unfinished
+
     run_dir = _run_dir(request, client)
     why = unfinished(run_dir)
     if why:
@@ -66,6 +69,13 @@ def submit(request: Json, client: Client, wrapper: bytes) -> None:
             with _own_trouble(client, name):
                 look = submit_job(request, run_dir, wanted, wrapper, looker)
                 client.say("job", **as_json(str(name), look.seen, looker.runners), found=look.found)
+
+
+def install(request: Json, client: Client, wrapper: bytes) -> None:
+    """Bring the run directory here to what the client has."""
+    from .installation import install as bring
+
+    bring(request, client, wrapper)
 
 
 def poll(request: Json, client: Client, _wrapper: bytes) -> None:
@@ -82,6 +92,8 @@ def poll(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def kill(request: Json, client: Client, _wrapper: bytes) -> None:
     """End each job, TERM first, KILL after `grace` seconds; then the state of each."""
+    from .killing import kill as kill_jobs
+
     run_dir, looker = _run_dir(request, client), _looker(request)
     grace: Any = request.get("grace")
     if type(grace) not in (int, float) or not 0 <= grace <= MAX_SECONDS:
@@ -99,6 +111,8 @@ def kill(request: Json, client: Client, _wrapper: bytes) -> None:
 
 def clean(request: Json, client: Client, _wrapper: bytes) -> None:
     """Remove the run directory here, and what symlink_dirs made for it."""
+    from . import cleaning
+
     cleaning.clean(request, client, _looker(request), lambda run_dir: _found(request, run_dir, client))
 
 
@@ -166,6 +180,8 @@ class _Watched:
         return True
 
     def _send_output(self, stream: str, client: Client) -> bool:
+        import base64
+
         path = self.job.out if stream == "out" else self.job.err
         news = False
         try:

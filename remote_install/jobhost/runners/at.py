@@ -11,9 +11,8 @@ from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts
 from ..wire import Refusal
 from . import commands
 from .background import Background
-from .batch import Unsure
 from .quoting import quoted
-from .words import Job, Said
+from .words import Job, Said, Unsure
 
 KEEP: "tuple[str, ...]" = ()
 ENTRY = re.compile(r"(\d+)\t.* ([A-Za-z=]) \S+")  # a line of atq: id, time, queue, user

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from typing import Dict, List, Mapping, Optional
 
 from .. import processes
@@ -10,7 +9,6 @@ from ..layout import JobDirectory
 from ..processes import Here, Table, parse_identity
 from ..status import GONE, NOT_ASKED, RUNNING, Answer, Facts
 from ..wire import Refusal, to_bytes, to_text
-from . import commands
 from .words import Job
 
 NAME = "background"
@@ -77,6 +75,8 @@ def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
 
     tag: shown by ps, so that a person sees whose process it is. secrets: variables that only the job's processes see.
     """
+    import subprocess  # a look needs none
+
     process = subprocess.Popen(
         ["/bin/sh", job.script, tag],
         stdin=subprocess.DEVNULL,
@@ -91,6 +91,8 @@ def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
 
 def _ends_with_the_login() -> bool:
     """Does systemd-logind end the processes of who logs out (logind.conf(5), KillUserProcesses)?"""
+    from . import commands
+
     if not os.path.isdir("/run/systemd/system") or os.path.exists("/var/lib/systemd/linger/" + commands.user()):
         return False
     word, more = b"", LOGIND + ".d"

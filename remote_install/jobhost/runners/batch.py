@@ -5,13 +5,12 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from ..files import write
 from ..layout import JobDirectory
-from ..status import GONE, NOT_ASKED, QUEUED, Answer, Facts, read_link
+from ..status import GATE, GONE, NOT_ASKED, QUEUED, Answer, Facts, read_link
 from ..wire import Refusal, to_bytes
 from . import commands
 from .quoting import quoted
-from .words import Job, Listed, Said, Settings
+from .words import Job, Listed, Said, Settings, Unsure
 
-GATE = re.compile(r"batch ([^ :]+):([^ :]*):(\S+)")  # what the job wrapper writes through the start gate
 # What a command says when it does not know itself whether the job was submitted.
 UNSURE = re.compile(
     r"timed? ?out|unable to contact|connect|communicat|zero bytes|premature|end of file|try again|not respond|is down"
@@ -21,10 +20,6 @@ UNSURE = re.compile(
 OURS = "remote-install."  # the beginning of each tag
 AT_ONCE = 500  # ids in one command
 ACCOUNTING_SECONDS = 10.0  # that the accounting may take
-
-
-class Unsure(Refusal):
-    """Nobody can tell whether a job was submitted."""
 
 
 class Batch:

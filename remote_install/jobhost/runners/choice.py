@@ -3,12 +3,8 @@
 import importlib
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..status import NOT_ASKED, Answer, Facts
+from ..status import GATE, NOT_ASKED, Answer, Facts
 from ..wire import Json, Refusal, text
-from . import own
-from .at import At
-from .background import Background
-from .batch import GATE, Batch
 
 OURS = ("slurm", "pbs", "sge", "lsf")  # files beside this one
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
@@ -57,13 +53,23 @@ class Runners:
         return self._made[name, cluster]
 
     def _make(self, name: str, cluster: str) -> Any:
+        """Only what is named is imported."""
         if self._source and name == self._name:
+            from . import own
+            from .batch import Batch
+
             return Batch(own.load(name, self._source), cluster, self._forward)
         if name == "background":
+            from .background import Background
+
             return Background()
         if name == "at":
+            from .at import At
+
             return At(self._forward)
         if name in OURS:
+            from .batch import Batch
+
             return Batch(importlib.import_module("." + name, __package__), cluster, self._forward)
         known = ", ".join(("background", "at", *OURS))
         raise Refusal(3, "there is no job runner %s" % name, "There are %s, and a site's own with `file:`." % known)

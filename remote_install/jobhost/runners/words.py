@@ -2,6 +2,8 @@
 
 from typing import Dict, List, NamedTuple
 
+from ..wire import Refusal
+
 # Where the job wrapper keeps the time limit, the limit of the batch system is so many seconds longer: whoever ends all
 # processes at once also ends the wrapper, and then nobody writes down how the job ended.
 GRACE = 60
@@ -42,6 +44,10 @@ class Listed(NamedTuple):
     name: str
     word: str
     reason: str = ""
+
+
+class Unsure(Refusal):
+    """Nobody can tell whether a job was submitted."""
 
 
 def options(directives: Dict[str, str]) -> List[str]:
