@@ -22,8 +22,10 @@ case $_ri_id in *'  '* | *' ' | *:) exit 1 ;; esac # with a part missing, it wou
 cd "$REMOTE_INSTALL_JOB_DIR" || exit 1
 ln -s "$_ri_id" job.start 2>/dev/null || [ "$(readlink job.start)" = "$_ri_id" ] || exit 0
 
-# A job that its batch system starts again has no end yet.
-rm -f job.end job.gone job.reason
+# A job that its batch system starts again has no end yet. (Most have none to remove: a program costs a millisecond.)
+for _ri_file in job.end job.gone job.reason; do
+    { [ ! -e $_ri_file ] && [ ! -L $_ri_file ]; } || rm -f $_ri_file
+done
 
 # The exit record's place is reserved now, so that a disk that is full by then can't lose it.
 _ri_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
@@ -55,8 +57,10 @@ _ri_end_watcher() {
 
 # exec: a command named like something of the shell's own (exit, cd) is a program or nothing.
 (
-    [ ! -f job.secrets ] || . ./job.secrets
-    rm -f job.secrets
+    if [ -f job.secrets ]; then
+        . ./job.secrets
+        rm -f job.secrets
+    fi
     cd "$REMOTE_INSTALL_RUN_DIR" || exit 125
     PATH=$PATH:$REMOTE_INSTALL_RUN_DIR/.remote-install/bin
     case $1 in -*) # some shells would take it for an option of exec
