@@ -20,11 +20,12 @@ from typing import Any, Callable
 
 from remote_install import bundle, program
 from remote_install.conversation import SILENCE, Conversation, ProgramMissing
+from remote_install.durable import create, replace
 from remote_install.jobhost import processes
 from remote_install.jobhost.files import open_regular
 from remote_install.jobhost.processes import Identity
 from remote_install.jobhost.status import TIME
-from remote_install.run_directory import RunDirectory, create, replace
+from remote_install.run_directory import RunDirectory
 from remote_install.talk import Talk
 from transfer import execute, ssh
 from transfer.command import Command

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from remote_install import bundle, gate
+from remote_install.durable import replace
 from remote_install.program import past_noise
-from remote_install.run_directory import replace
 from remote_install.talk import Talk
 from transfer import execute, rsync, ssh
 from transfer.command import Command, last_words

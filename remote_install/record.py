@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from remote_install.durable import create, create_empty, replace, sync_folder
 from remote_install.jobhost import layout
 from remote_install.jobhost.files import read_regular
 from remote_install.jobhost.status import ENDED
-from remote_install.run_directory import JOBS, RunDirectory, create, replace
+from remote_install.run_directory import JOBS, RunDirectory
 from transfer.errors import ConfigError, WouldDoHarm
 
 MAX_FILE = 1024 * 1024
@@ -69,7 +70,8 @@ def take(run: RunDirectory, job: str, platforms: tuple[str, ...], again: bool = 
 
     platforms: where it may run, the first choice first. again: the next in any case.
 
-    Written to disk before it is used. Of two that take the next one at the same time both get the same.
+    It is on disk when mark_sent returns: before it is used. Of two that take the next one at the same time both get
+    the same.
     Raises WouldDoHarm when the last one went to another platform, and may be alive there.
     """
     last = latest(run, job)
@@ -107,15 +109,20 @@ def _make(run: RunDirectory, job: str, number: int, platform: str, retry: int) -
     """A token's file, unless somebody was faster."""
     above = max(layout.tries(os.fsencode(run.path), job), default=0)
     fields = {"token": os.urandom(16).hex(), "platform": platform, "retry": retry, "above": above}
-    create(os.path.join(run.job_folder(job), f"token.{number}"), json.dumps(fields).encode("ascii") + b"\n")
+    data = json.dumps(fields).encode("ascii") + b"\n"
+    create(os.path.join(run.job_folder(job), f"token.{number}"), data, named=False)  # mark_sent sees to the name
 
 
 def mark_sent(run: RunDirectory, token: Token) -> None:
-    """Write down that a request with `token` leaves now: from here on the job stays on its platform.
+    """Write down that a request with `token` leaves now: from here on the job stays on its platform. When this returns
+    the token is on disk too, whoever made it: they lie in one folder, whose names are written through at once.
 
     Raises WouldDoHarm when the job was begun anew on another platform meanwhile.
     """
-    if not create(_sent_file(run, token), b""):
+    path = _sent_file(run, token)
+    is_first = create_empty(path)
+    sync_folder(path)  # also after another one, who may not have come so far yet
+    if not is_first:
         return
     now = latest(run, token.job)
     if now is not None and now.number != token.number:

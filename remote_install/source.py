@@ -9,9 +9,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from remote_install.durable import replace
 from remote_install.jobhost import links, manifest
 from remote_install.jobhost.files import now_ns, open_regular
-from remote_install.run_directory import JOBS, RunDirectory, replace
+from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.run_settings import OURS
 from remote_install.talk import Tell
 from transfer import execute, rsync

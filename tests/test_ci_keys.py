@@ -12,7 +12,7 @@ import pytest
 from hosts import JobHost
 
 from remote_install.cli import ci_keys, in_ci
-from remote_install.run_directory import write_through
+from remote_install.durable import write_through
 from transfer.errors import ConfigError, UsageError
 
 NAME = "THE_KEY"

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from remote_install import jobs, record
+from remote_install.durable import create, replace
 from remote_install.record import Token
 from remote_install.report import Report
-from remote_install.run_directory import RunDirectory, create, open_run, replace
+from remote_install.run_directory import RunDirectory, open_run
 from transfer.errors import ConfigError, UsageError, WouldDoHarm
 from transfer.platforms import Platform
 
@@ -32,13 +33,33 @@ def put(run: RunDirectory, name: str, data: bytes) -> None:
         file.write(data)
 
 
-def test_the_first_token_is_on_disk_when_it_is_given(run: RunDirectory) -> None:
+def test_the_first_token_is_written_down_when_it_is_given(run: RunDirectory) -> None:
     token = record.take(run, "job", ("hpc",))
     assert (token.job, token.number, token.platform) == ("job", 1, "hpc")
     assert token.token.isalnum()
     assert len(token.token) == 32
     with open(os.path.join(run.path, "log/job/job/token.1"), encoding="ascii") as file:
         assert json.load(file) == {"token": token.token, "platform": "hpc", "retry": 0, "above": 0}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_token_and_its_name_are_on_disk_before_a_request_leaves(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """Also for the second of two who send it: the first may not have come so far yet."""
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        synced.append((os.path.relpath(path, run.path), os.path.exists(f"{run.path}/log/job/job/token.1")))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    token = record.take(run, "job", ("hpc",))
+    assert ["token.1.part" in path for path, _ in synced if "token" in path] == [True]
+    if not is_first:
+        record.create_empty(os.path.join(run.job_folder("job"), "sent.1"))
+    record.mark_sent(run, token)
+    assert synced[-1] == ("log/job/job", True)
 
 
 @pytest.mark.parametrize("state", [None, "submitted", "running", "unknown"])

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from remote_install import source
+from remote_install.durable import write_through
 from remote_install.jobhost.manifest import Seen
-from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run, write_through
+from remote_install.run_directory import SEEN, STALE, RunDirectory, open_run
 from transfer.platforms import Platform
 
 

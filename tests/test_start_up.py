@@ -24,7 +24,10 @@ OF_OURS = {
 }
 # What a command needs besides that tells what is known here, and asks nobody.
 OF_A_LIST = OF_OURS | {
-    *(f"remote_install.{name}" for name in ("known", "record", "report", "run_directory", "run_settings", "talk")),
+    *(
+        f"remote_install.{name}"
+        for name in ("durable", "known", "record", "report", "run_directory", "run_settings", "talk")
+    ),
     *(f"remote_install.cli.{name}" for name in ("ci", "colours", "context", "listing", "output", "prefixed", "screen")),
     *(f"remote_install.jobhost{name}" for name in ("", ".files", ".layout", ".meanwhile", ".status", ".wire")),
     *("transfer.command", "transfer.progress", "transfer.wording"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from remote_install.cli import ci_keys
 from remote_install.cli.context import Context
-from remote_install.run_directory import write_through
+from remote_install.durable import write_through
 from transfer import mux
 from transfer.errors import ConfigError, UsageError
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from remote_install.cli.output import line_of
+from remote_install.durable import replace
 from remote_install.report import Report
-from remote_install.run_directory import replace
 
 # XML 1.0 has no way to write these, not even escaped; lone surrogates are what Python makes of bytes that are no text.
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -9,7 +9,7 @@ import sys
 
 from remote_install.cli.context import Context
 from remote_install.cli.output import count
-from remote_install.run_directory import create
+from remote_install.durable import create
 from transfer.errors import WouldDoHarm
 from transfer.hosts_file import user_hosts_file
 from transfer.ssh_config import host_names
