@@ -41,6 +41,7 @@ SLOWEST = 10_000.0  # bytes a second that come at least: a long log takes its ti
 UNLIMITED = ("install", "clean")  # what they do there may take hours: as long as signs of life come
 NOISE = 1024 * 1024  # bytes that login banners and start-up files may print before the marker line
 
+ABOUT_THE_PLACE = ("place", "gate", "slow aes")  # what is said besides the replies
 STRANGE = "Is that host what it should be?"
 BY_CODE: dict[int, type[RemoteInstallError]] = {
     1: InstallCommandFailed,
@@ -70,7 +71,7 @@ class Conversation:
         on_place: Callable[[Json], None] = lambda _: None,
     ) -> None:
         """on_noise: called when something was printed before the marker line. on_place: with what is said of where the
-        run directory lies, and of a gate; that is no reply."""
+        run directory lies, of a gate, and of the processor; that is no reply."""
         self._running, self._host, self._verb = running, host, verb
         self._on_noise, self._on_place = on_noise, on_place
         self._until: float | None = time.monotonic() + ENOUGH
@@ -131,7 +132,7 @@ class Conversation:
                 self._running.feed_no_more()
                 self._running.wait_until(lambda: False, GOODBYE)
                 return
-            if reply["reply"] in ("place", "gate"):
+            if reply["reply"] in ABOUT_THE_PLACE:
                 self._on_place(reply)
                 continue
             began = time.monotonic()

@@ -14,6 +14,7 @@ from remote_install.jobhost import sharing
 from remote_install.run_directory import JOBS, RunDirectory
 from remote_install.talk import Talk
 from transfer.command import Command
+from transfer.connections import note_slow_aes
 from transfer.errors import ConfigError
 from transfer.platforms import Platform
 
@@ -85,6 +86,9 @@ def learn(reply: dict[str, Any], platform: Platform, talk: Talk) -> None:
     """Keep in mind what the job host says of its place, or its gate. Raises ConfigError for a contradiction."""
     if reply.get("reply") == "gate":
         talk.learnt.hear_gate(reply, platform.name, platform.hosts[0])
+        return
+    if reply.get("reply") == "slow aes":
+        note_slow_aes(platform, platform.hosts[0])
         return
     if talk.learnt.here.get(platform.name) or platform.local or platform.filesystem == sharing.SEPARATE:
         return

@@ -11,13 +11,12 @@ import contextlib
 import hashlib
 import os
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator
 from typing import Callable, NoReturn
 
-from transfer import abandoned, execute, mux, places, ssh
+from transfer import abandoned, ciphers, execute, mux, places, ssh
 from transfer.command import ERR_KEPT, Command
 from transfer.errors import ConfigError, NoAnswer
 from transfer.places import Places
@@ -27,6 +26,7 @@ Tell = Callable[[str], None]
 OPENING = 60.0  # seconds without a word after which a host that is being connected to counts as hung
 STOPPED = 180.0  # seconds after which who is connecting counts as stopped: he may wait a minute for ssh.rate before
 ALONE = 600.0  # seconds for which it is remembered that connections to a host can't be shared
+SLOW_AES, DAY = "slow-aes", 86400.0  # what is remembered of a host without instructions for AES, and for how long
 BEHIND = "UNKNOWN port"  # how ssh's words end when a jump host has said why, and ControlPersist has dropped that
 
 
@@ -79,6 +79,18 @@ def _key(platform: Platform, host: str) -> str:
     return _hash(10, *words, *((os.getcwd(),) if relative else ()))
 
 
+def note_slow_aes(platform: Platform, host: str) -> None:
+    """The processor of `host` has no instructions for AES: for a day that cipher is not the first that is asked for."""
+    folder = None if platform.local else places.folder(os.environ)
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            _places(platform, host, folder).note(SLOW_AES)
+
+
+def _places(platform: Platform, host: str, folder: str) -> Places:
+    return Places(folder, _hash(8, platform.ssh.command, host, platform.ssh.port, platform.ssh.jump))
+
+
 def _hash(length: int, *words: object) -> str:
     return hashlib.sha256(repr(words).encode("utf-8", "surrogateescape")).hexdigest()[:length]
 
@@ -89,8 +101,7 @@ class _Queue:
     def __init__(self, platform: Platform, host: str, key: str, folder: str, tell: Tell) -> None:
         self._platform, self._ssh, self._host, self._key, self._tell = platform, platform.ssh, host, key, tell
         self._told = False
-        name = _hash(8, self._ssh.command, host, self._ssh.port, self._ssh.jump)
-        self._places = Places(folder, name)
+        self._places = _places(platform, host, folder)
         self._alone, self._failed = (os.path.join(folder, f"{key}.{word}") for word in ("alone", "failed"))
 
     def admitted(self, held: contextlib.ExitStack) -> Platform:
@@ -174,12 +185,14 @@ class _Queue:
 
     def _opened(self, place: int) -> str:
         """Open a connection and keep it. Raises _Alone, HostError."""
-        if self._is_shared_by_user() or not places.holds_sockets(self._places.folder):
+        settings = execute.run(Command(ssh.settings_line(self._platform, self._host)), OPENING).out
+        if ssh.are_shared_by_user(settings) or not places.holds_sockets(self._places.folder):
             self._stay_alone()
         path = self._places.new_socket(place, self._key)
         self._take_turn()
         try:
-            outcome = execute.run(Command(ssh.master_line(self._platform, self._host, path)), OPENING)
+            order = None if self._places.is_noted(SLOW_AES, DAY) else ciphers.wanted(settings, self._ssh.options)
+            outcome = execute.run(Command(ssh.master_line(self._platform, self._host, path, order)), OPENING)
         except NoAnswer as error:
             raise _Alone from error
         if outcome.exit_code == 0 and mux.look(path, self._ssh.connect_timeout) == mux.THERE:
@@ -188,11 +201,6 @@ class _Queue:
         if outcome.exit_code != 0:
             self._fail(outcome.err)
         return self._stay_alone()
-
-    def _is_shared_by_user(self) -> bool:
-        """Does ssh_config share connections to this host? It may be the only way in, opened by hand with a password."""
-        outcome = execute.run(Command(ssh.settings_line(self._platform, self._host)), OPENING)
-        return re.search(rb"^controlpath (?!none$)", outcome.out, re.MULTILINE | re.IGNORECASE) is not None
 
     def _fail(self, said: bytes) -> None:
         """Raises what keeps us from the host; returns where that is not clear, or lies in our asking to share."""

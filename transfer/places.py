@@ -2,7 +2,8 @@
 
 A host has places 0, 1, …: each is one connection, with CHANNELS calls over it. HOST-PLACE.CHANNEL is locked by who
 makes a call, HOST-PLACE by who opens the connection; the kernel gives a lock back however a process ends. HOST.rate
-tells when connections were opened. HOST-PLACE-KEY-RANDOM is the socket of a kept connection.
+tells when connections were opened; HOST.WORD is something known of the host. HOST-PLACE-KEY-RANDOM is the socket of a
+kept connection.
 """
 
 from __future__ import annotations
@@ -100,6 +101,19 @@ class Places:
     def new_socket(self, place: int, key: str) -> str:
         """A path that no other master ever had: a master that ends removes its own, and must not take another's."""
         return self._path(f"{self._host}-{place}-{key}-{os.urandom(3).hex()}")
+
+    def note(self, what: str) -> None:
+        """Remember something of this host, from now on."""
+        path = self._path(f"{self._host}.{what}")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.utime(path)
+
+    def is_noted(self, what: str, seconds: float) -> bool:
+        """Was that noted within the last `seconds`?"""
+        try:
+            return os.stat(self._path(f"{self._host}.{what}")).st_mtime >= time.time() - seconds
+        except OSError:
+            return False
 
     def channel(self, place: int, held: contextlib.ExitStack) -> int | None:
         """One of the place's channels, until `held` ends. None: all are taken."""

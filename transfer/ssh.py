@@ -63,15 +63,30 @@ def command_line(platform: Platform, host: str, words: tuple[str, ...]) -> tuple
     return (*connection(platform), "--", host, *plain(words))
 
 
-def master_line(platform: Platform, host: str, socket: str) -> tuple[str, ...]:
-    """argv that opens a connection to `host` and keeps it in the background, for the clients of `socket`."""
+def master_line(platform: Platform, host: str, socket: str, ciphers: str | None = None) -> tuple[str, ...]:
+    """argv that opens a connection to `host` and keeps it in the background, for the clients of `socket`.
+
+    ciphers: the order of transfer/ciphers.py, where nobody has chosen one.
+    """
     options = {"ControlPersist": KEPT, **platform.ssh.options, "ControlMaster": "yes", "ControlPath": socket}
+    if ciphers is not None:
+        options["Ciphers"] = ciphers
     return (*connection(_with(platform, options)), "-N", "-f", "--", host)
 
 
 def settings_line(platform: Platform, host: str) -> tuple[str, ...]:
     """argv that prints what ssh would do for `host`, ssh_config included."""
     return (*connection(platform), "-G", "--", host)
+
+
+def are_shared_by_user(settings: bytes) -> bool:
+    r"""Does ssh_config share connections, for what `ssh -G` prints? It may be the only way in, opened by hand with a
+    password.
+
+    >>> are_shared_by_user(b"port 22\ncontrolpath /c\n"), are_shared_by_user(b"controlpath none\n")
+    (True, False)
+    """
+    return re.search(rb"^controlpath (?!none$)", settings, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def through(platform: Platform, socket: str) -> Platform:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hosts import JobHost, MakeHost
 
 from remote_install import bundle
 from remote_install.jobhost import wire
+from transfer import ciphers
 
 from .client import Client
 from .test_run import ARGUMENTS, NAMES
@@ -83,6 +85,18 @@ def test_an_ordinary_host_takes_no_more_logins_than_it_must(user) -> None:  # ty
     assert logins(client, *RUN) == FRESH
     assert logins(client, *RUN) == FRESH - 3  # the program is there, and the files
     assert logins(client, "poll", "demo") == 1
+
+
+def test_a_host_without_instructions_for_aes_gets_the_cipher_that_is_quick_there(user) -> None:  # type: ignore[no-untyped-def]
+    client = user(sshd_config=["LogLevel DEBUG1"])
+    client.host.as_root("printf 'flags: fpu sse2\\n' >/run/cpuinfo && mount --bind /run/cpuinfo /proc/cpuinfo")
+    used = []
+    for _ in range(2):
+        assert client("install", "demo", "-p", "hpc").code == 0
+        client.hang_up()
+        used.append(re.findall(r"kex: client->server cipher: (\S+)", client.host.sshd_log())[-1])
+    first = ciphers.QUICK if ciphers.is_quick_here() else "chacha20-poly1305@openssh.com"
+    assert used == [first, "chacha20-poly1305@openssh.com"]
 
 
 def program_of(client: Client, *words: str) -> str:
