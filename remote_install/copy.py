@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from typing import Any, Callable
 
-from remote_install.call import ask_if_there, call
+from remote_install import line
+from remote_install.call import ask_if_there, call, converse
 from remote_install.conversation import Conversation
 from remote_install.host_path import is_path
 from remote_install.pool import on_a_host
@@ -35,17 +38,18 @@ def place(text: str, platforms: Platforms) -> tuple[Platform, str]:
 def push(sources: tuple[str, ...], platform: Platform, path: str, talk: Talk) -> Changes:
     """`sources` here to `path` on the host of `platform`. Raises UsageError, HostError or TransferError."""
 
+    check_sources(sources)
+
     def act(one: Platform) -> Changes:
-        command = pushing(sources, one, lambda: _resolved(one, path, talk, make=True))
+        target, more = _target(one, sources, path, talk)
+        command = pushing(sources, one, lambda: target, *more)
         return _transfer(one, command, talk, f"to {platform.name}")
 
     return on_a_host(platform, act, talk)
 
 
 def pushing(sources: tuple[str, ...], platform: Platform, target: Callable[[], str], *more: str) -> Command:
-    """What `push` runs, with `more` options. Raises UsageError."""
-    for source in sources:
-        _check_source(source)
+    """What `push` runs, with `more` options."""
     return rsync.push(platform, platform.hosts[0], sources, target(), (*more, *OPTIONS))
 
 
@@ -67,13 +71,14 @@ def pulling(platform: Platform, source: Callable[[], str], target: str, *more: s
     return rsync.pull(platform, platform.hosts[0], source(), target, options)
 
 
-def _check_source(source: str) -> None:
+def check_sources(sources: tuple[str, ...]) -> None:
     """Raises UsageError for what is not there, or is nothing that rsync would send: it passes over that in silence."""
-    path = source if source.strip("/") else source[:1]  # "" comes from a shell variable that is not set
-    if not path or not os.path.lexists(path.rstrip("/") or "/"):
-        raise UsageError(f"{source or repr(source)}: there is no such file or folder here")
-    if not os.path.islink(path) and not os.path.isdir(path) and not os.path.isfile(path):
-        raise UsageError(f"{source}: it is no file, folder or link")
+    for source in sources:
+        path = source if source.strip("/") else source[:1]  # "" comes from a shell variable that is not set
+        if not path or not os.path.lexists(path.rstrip("/") or "/"):
+            raise UsageError(f"{source or repr(source)}: there is no such file or folder here")
+        if not os.path.islink(path) and not os.path.isdir(path) and not os.path.isfile(path):
+            raise UsageError(f"{source}: it is no file, folder or link")
 
 
 def _check_target(target: str) -> None:
@@ -105,6 +110,39 @@ def asked_path(platform: Platform, path: str, talk: Talk) -> str | None:
         return _checked(platform, path, answer.get("path"))
 
     return ask_if_there(platform, "resolve", act, talk)
+
+
+def _target(platform: Platform, sources: tuple[str, ...], path: str, talk: Talk) -> tuple[str, tuple[str, ...]]:
+    """The absolute path there, with the folder that it lies in, and options of rsync that suit the line to there."""
+    found = line.worth_a_look(platform, _files(sources), talk)
+    if found is None:
+        return _resolved(platform, path, talk, make=True), ()
+
+    asked = needs_a_call(path)
+
+    def act(there: Conversation) -> tuple[str, tuple[str, ...]]:
+        there.say({"run_root": platform.run_root, "path": path, "make": asked, "line": True})
+        told = there.hear("path").get("path")
+        full = _checked(platform, path, told) if asked else path
+        more = line.options(there, found)
+        there.say({"do": "end"})
+        there.listen_to_the_end()
+        return full, more
+
+    if asked:
+        return converse(platform, "resolve", act, talk)
+    return ask_if_there(platform, "resolve", act, talk) or (path, ())
+
+
+def _files(sources: tuple[str, ...]) -> Iterator[bytes]:
+    """The files that rsync would send: those below a folder, and none that a link leads to."""
+    for source in map(os.fsencode, sources):
+        mode = os.lstat(source).st_mode
+        if stat.S_ISREG(mode):
+            yield source
+        for folder, _, names in os.walk(source) if stat.S_ISDIR(mode) else ():
+            paths = (os.path.join(folder, name) for name in names)
+            yield from (path for path in paths if stat.S_ISREG(os.lstat(path).st_mode))
 
 
 def _resolved(platform: Platform, path: str, talk: Talk, make: bool) -> str:

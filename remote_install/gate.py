@@ -64,10 +64,15 @@ FIELDS = {
     "watch": (*JOBS, "seconds"),
     "kill": (*JOBS, "grace"),
     "clean": (*JOBS, "uuid", "force", "dry_run"),
-    "resolve": ("run_root", "path", "make"),
+    "resolve": ("run_root", "path", "make", "line"),
     "check": ("run_root", "seconds", "facts", "runner", "forward", "clock"),
 }
-LATER = {"install": {"entries", "do", "digest"}, "clean": {"do"}, "check": {"clock"}}
+LATER = {
+    "install": {"entries", "do", "digest", "filler"},
+    "clean": {"do"},
+    "check": {"clock"},
+    "resolve": {"do", "filler"},
+}
 PLACES = (".remote-install", ".remote-install/staging", "log", "log/job")  # of a run directory, where the program works
 
 Json = Dict[str, Any]
@@ -233,7 +238,7 @@ def words_needed(verb: str, request: Json) -> List[str]:
     if verb == "watch":
         return ["logs" if any("out" in job or "err" in job for job in request["jobs"]) else "poll"]
     if verb == "resolve":
-        return ["push" if request.get("make") else "pull"]
+        return ["push" if request.get("make") or request.get("line") else "pull"]
     return [] if verb == "hello" else [verb]
 
 
@@ -465,22 +470,24 @@ class Requests:
     """The lines that the client says."""
 
     def __init__(self) -> None:
-        self._unread = b""
+        self._unread = bytearray()
 
     def next(self, seconds: Optional[float] = None) -> bytes:
         """A line with its end, b"" at the end of all. Raises Refused for one that is too long, or does not come."""
-        while b"\n" not in self._unread:
+        searched = 0
+        while self._unread.find(b"\n", searched) < 0:
+            searched = len(self._unread)
             if seconds is not None and not select.select([0], [], [], seconds)[0]:
                 raise Refused("no request came")
             data = os.read(0, 1024 * 1024)
             if not data:
-                line, self._unread = self._unread, b""
-                return line
+                line, self._unread = self._unread, bytearray()
+                return bytes(line)
             self._unread += data
             if len(self._unread) > MAX_LINE:
                 raise Refused("a request is too long")
         line, _, self._unread = self._unread.partition(b"\n")
-        return line + b"\n"
+        return bytes(line) + b"\n"
 
     def first(self) -> bytes:
         line = b"\n"

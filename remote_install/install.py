@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from remote_install import admission, elsewhere, host_path, place, plan, rsync_only, source
+from remote_install import admission, elsewhere, host_path, line, place, plan, rsync_only, source
 from remote_install.call import converse
 from remote_install.command_output import CommandOutput
 from remote_install.conversation import Conversation
@@ -158,7 +158,7 @@ def _talk(there: Conversation, run: RunDirectory, platform: Platform, adopt: boo
     answer = there.hear("plan")
     wanted = plan.from_reply(answer, content, platform)
     with there.kept_alive():
-        changes = _send(run, platform, wanted, talk) if wanted.send else Changes(0, 0)
+        changes = _send(there, run, platform, wanted, talk) if wanted.send else Changes(0, 0)
         there.say({"do": "place"})
         if wanted.runs_command:
             talk.tell(f"{platform.name}: the install command runs")
@@ -237,13 +237,16 @@ def push_command(run: RunDirectory, platform: Platform, names: tuple[bytes, ...]
     return first_command(_push(run, platform, names, run_dir), past_noise(platform, platform.hosts[0], talk))
 
 
-def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_dir: str) -> Command:
+def _push(run: RunDirectory, platform: Platform, names: tuple[bytes, ...], run_dir: str, *more: str) -> Command:
     # --partial: a broken transfer goes on where it was; nobody sees the staging area, and hashes are compared there.
     staging = f"{run_dir}/{STAGING}/"
-    return rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial",), run.path)
+    return rsync.push_names(platform, platform.hosts[0], "./", staging, names, ("--partial", *more), run.path)
 
 
-def _send(run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
-    command = _push(run, platform, wanted.send, wanted.run_dir)
+def _send(there: Conversation, run: RunDirectory, platform: Platform, wanted: Plan, talk: Talk) -> Changes:
+    root = os.fsencode(run.path)
+    found = line.worth_a_look(platform, (os.path.join(root, name) for name in wanted.send), talk)
+    more = () if found is None else line.options(there, found)
+    command = _push(run, platform, wanted.send, wanted.run_dir, *more)
     host, seen = platform.hosts[0], talk.watching(f"to {platform.name}")
     return transfer_once(platform, host, command, talk.tell, talk.command, past_noise(platform, host, talk), seen)

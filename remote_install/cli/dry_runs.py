@@ -128,6 +128,7 @@ def _fetch(context: Context, platform: Platform, paths: tuple[str, ...]) -> None
 def push_dry_run(context: Context, platform: Platform, path: str) -> int:
     """`push`: what would go."""
     sources = tuple(context.arguments.sources)
+    copy.check_sources(sources)
     there, known = _there(context, platform, path)
     _command(context, _as_there(context, platform, copy.pushing(sources, platform, lambda: there)))
     if known:

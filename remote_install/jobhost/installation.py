@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import Iterator, List, Tuple
 
-from . import building, layout, links
+from . import building, layout, line, links
 from .building import Build
 from .files import now_ns
 from .links import Link
@@ -105,7 +105,7 @@ def _install(target: Target, request: Json, client: Client) -> None:
     target.mark(wanted, "" if build.due else build.key, brought)
     clear_staging(target, plan.send)
     _say_plan(client, target, plan, build)
-    client.hear(SILENCE)
+    line.hear(client)
     changed, moved = arrived(target, wanted, plan.send)
     if changed is not None:
         client.say("changed", path=to_text(changed))

@@ -38,12 +38,18 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
 
 
 def resolve(request: Json, client: Client, _wrapper: bytes) -> None:
-    """The absolute path of `path`, which starts in the run root. make: with the folder that it lies in."""
+    """The absolute path of `path`, which starts in the run root. make: with the folder that it lies in. line: the
+    client measures that next, or says that it is done."""
     path = os.path.expanduser(to_bytes(text(request, "path", "[^\0]*")))
-    full = os.path.join(layout.run_root(text(request, "run_root")), path)
+    full = path if os.path.isabs(path) else os.path.join(layout.run_root(text(request, "run_root")), path)
     if request.get("make") is True:
         os.makedirs(os.path.dirname(full.rstrip(b"/")) or b"/", exist_ok=True)
     client.say("path", path=to_text(full))
+    if request.get("line") is True:
+        from . import line
+
+        with client.heartbeat():
+            line.hear(client)
 
 
 def check(request: Json, client: Client, _wrapper: bytes) -> None:

@@ -90,7 +90,7 @@ class Client:
 
     def __init__(self) -> None:
         self._in = sys.stdin.fileno()
-        self._unread = b""
+        self._unread = bytearray()
         self._heard = False
         self._heard_at = time.monotonic()
         self._writing = threading.Lock()
@@ -148,24 +148,27 @@ class Client:
 
         Raises BrokenPipeError when it has gone, or was silent for `seconds`; Refusal when it is no JSON object.
         """
+        searched = 0
         while True:
-            line, end, rest = self._unread.partition(b"\n")
-            if end:
-                self._unread = rest
+            end = self._unread.find(b"\n", searched)
+            if end >= 0:
+                line, searched = bytes(self._unread[:end]), 0
+                del self._unread[: end + 1]
                 if line.strip():
                     return _parse(line)
                 continue
+            searched = len(self._unread)
             if not select.select([self._in], [], [], seconds)[0]:
                 raise BrokenPipeError("nobody says anything")
             data = os.read(self._in, 1024 * 1024)
             if not data and self._unread:
-                return _parse(self._unread)
+                return _parse(bytes(self._unread))
             if not data and not self._heard:
                 raise Refusal(4, "no request came on stdin", "Does a start-up file there, such as .bashrc, read it?")
             if not data:
                 raise BrokenPipeError("nobody says anything more")
-            self._unread, self._heard = self._unread + data, True
-            self._heard_at = time.monotonic()
+            self._unread += data  # in place: a line may come in a thousand pieces
+            self._heard, self._heard_at = True, time.monotonic()
 
     def rest(self, seconds: float) -> None:
         """Sleep. Raises BrokenPipeError as soon as nobody can read us any more: nothing is left behind here.

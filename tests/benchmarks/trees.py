@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 MEGABYTE = 1024 * 1024
@@ -27,21 +29,41 @@ def noise(path: Path, megabytes: int) -> None:
 
 
 def text(path: Path, megabytes: int) -> None:
-    """One file as a program's output is: numbers and words, compressed to about a third."""
+    """One file as programs write them: half a log, half a table of measured values. It is compressed to a quarter by
+    zlib's level 1, to a sixth by that of zstd, which is less than many logs are."""
     source = random.Random(2)
-    words = [source.choice("abcdefgh") * source.randint(1, 3) + str(number) for number in range(2000)]
-    parts = []
-    for _ in range(16):
-        rows = []
-        size = 0
-        while size < MEGABYTE:
-            row = f"{source.random():.6f} {source.choice(words)} {source.choice(words)} {source.randint(0, 99999)}\n"
-            rows.append(row)
-            size += len(row)
-        parts.append("".join(rows)[:MEGABYTE].encode())
+    parts = [_part(lines, 4 * MEGABYTE) for lines in (_log(source), _table(source))]
     with open(path, "wb") as file:
         for number in range(megabytes):
             # Not the same megabyte again and again: a long window would find it.
-            part = parts[source.randrange(16)]
-            cut = source.randrange(MEGABYTE)
-            file.write(part[cut:] + part[:cut] if number else part)
+            part = parts[number % 2]
+            cut = source.randrange(3 * MEGABYTE)
+            file.write(part[cut : cut + MEGABYTE])
+
+
+def _part(lines: Iterator[str], size: int) -> bytes:
+    found, length = [], 0
+    while length < size:
+        found.append(next(lines))
+        length += len(found[-1])
+    return "".join(found)[:size].encode()
+
+
+def _log(source: random.Random) -> Iterator[str]:
+    clock = 1.79e9
+    for step in itertools.count(1):
+        clock += source.random()
+        residual, iterations = 10 ** -source.uniform(2, 9), source.randint(8, 40)
+        yield f"{clock:.3f} INFO solver: step {step} dt 1.250e-02 residual {residual:.3e} iterations {iterations}\n"
+        if step % 10 == 0:
+            yield f"{clock:.3f} INFO output: wrote field u to results/u_{step:06d}.nc in {source.random():.2f} s\n"
+        if source.random() < 0.02:
+            yield f"{clock:.3f} WARNING solver: residual grows on subdomain {source.randrange(512)} of 512\n"
+
+
+def _table(source: random.Random) -> Iterator[str]:
+    values = [source.uniform(0, 30) for _ in range(6)]
+    for row in itertools.count():
+        values = [value + source.gauss(0, 0.05) for value in values]
+        time = f"2026-11-22T{row // 3600 % 24:02d}:{row // 60 % 60:02d}:{row % 60:02d}Z"
+        yield f"{time},station-{row % 40:03d},{','.join(f'{value:.2f}' for value in values)},ok\n"

@@ -96,6 +96,8 @@ def tries(sandbox: Sandbox) -> list[Try]:
         *(request("watch", box, run="linked", jobs=[{"job": job, "out": 0}]) for job in ("evil", "train")),
         *(request("poll", box, run_root=root) for root in (out, f"{box}/out", f"{box}/$NOT_SET_HERE")),
         request("resolve", box, path="../outside/secret"),
+        request("resolve", box, path=f"{out}/secret", line=True),
+        request("resolve", box, line=True, allow="pull"),
         request("install", box, symlink_dirs={"work": out}),
         message("clean", {"do": "clean", "run": "other"}),
         message("clean", []),
