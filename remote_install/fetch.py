@@ -40,16 +40,19 @@ LOGS = (
 # Whether an rsync keeps to these is not up to us: what has come is looked at once more.
 LOG_FOLDER = re.compile(f"{JOBS}(/[^/]+(/[0-9]{{2,6}})?)?".encode())
 LOG_FILE = re.compile(f"{JOBS}/[^/]+/[0-9]{{2,6}}/({'|'.join(map(re.escape, FILES))})".encode())
+LOG = f"{JOBS}/"
+IF_THERE = ("--ignore-missing-args",)
 MOST_TOLD = 5  # of what is left out
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a run directory is on a job host. links: what of it symlink_dirs lead elsewhere -> the folder in which it
-    lies under the same path."""
+    lies under the same path. jobs: there may be jobs' folders in it."""
 
     run_dir: str
     links: Mapping[str, str] = field(default_factory=dict)
+    jobs: bool = True
 
 
 def hello(run: RunDirectory, platform: Platform, talk: Talk) -> Place:
@@ -66,7 +69,7 @@ def place_of(answer: dict[str, Any], run: RunDirectory, platform: Platform) -> P
         raise TransferError(
             f"{platform.hosts[0]}: run {run.run_id} is not installed there", "Is it another run id, or platform?"
         )
-    return Place(path, elsewhere.from_reply(answer.get("links"), platform))
+    return Place(path, elsewhere.from_reply(answer.get("links"), platform), answer.get("jobs") is not False)
 
 
 def fetch(
@@ -132,17 +135,32 @@ def _pulls(
     more: tuple[str, ...],
     gated: bool,
 ) -> list[Command]:
-    names = (f"{JOBS}/", *map(checked, paths))
+    names = (*([LOG] if there.jobs else []), *map(checked, paths))
     # Where jobs are submitted from here, what was submitted is known here, and no host may say something else.
     ours = (f"--exclude=/{JOBS}/*/*/job.submit",) if is_mirrored(platform) else ()
     options = (*more, *incoming.SAFE, *ours, *LOGS)
     return [
         rsync.pull_names(
-            platform, platform.hosts[0], f"{folder}/", target, tuple(map(os.fsencode, which)), options, run.path
+            platform,
+            platform.hosts[0],
+            f"{folder}/",
+            target,
+            tuple(map(os.fsencode, which)),
+            (*options, *(IF_THERE if which == [LOG] and is_mirrored(platform) else ())),
+            run.path,
         )
         for folder, found in _by_folder(names, there).items()
-        for which in ([[name] for name in found] if gated else [found])
+        for which in _at_once(found, platform, gated)
     ]
+
+
+def _at_once(names: list[str], platform: Platform, gated: bool) -> list[list[str]]:
+    """Which names one command asks for. Where rsync is all there is, nobody tells whether there are jobs."""
+    if gated:
+        return [[name] for name in names]
+    if is_mirrored(platform) and LOG in names:
+        return [one for one in ([LOG], [name for name in names if name != LOG]) if one]
+    return [names]
 
 
 def _admits(one: Arrived, paths: tuple[str, ...], mirrored: bool) -> bool | None:

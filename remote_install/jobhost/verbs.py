@@ -33,6 +33,7 @@ def hello(request: Json, client: Client, _wrapper: bytes) -> None:
         host=os.uname().nodename,
         run_dir=to_text(run_dir),
         exists=os.path.isdir(run_dir),
+        jobs=os.path.isdir(os.path.join(run_dir, layout.JOBS)),
         links={to_text(path): to_text(link.far) for path, link in links.Links(run_dir).in_place().items()},
     )
 

@@ -67,6 +67,20 @@ def test_a_key_that_starts_at_the_root_can_install(client: Client) -> None:
     assert client.host.read(f"{client.there}/a") == "x\n"
 
 
+@pytest.mark.parametrize("access", ["ssh", "rsync-only"])
+def test_results_come_where_no_job_was_ever_started(client: Client, access: str) -> None:
+    with open(client.folder / "hosts.yaml", "a") as file:
+        file.write(f"    access: {access}\n    run_root: {client.host.home}/remote-install-run\n")
+    assert client("install", "demo", "-p", "hpc").code == 0
+    client.host.write_file(f"{client.there}/results/r", "made\n")
+    done = client("fetch", "demo", "results", "-p", "hpc")
+    assert done.code == 0, done.err
+    assert (client.run_directory / "results/r").read_text() == "made\n"
+    assert client("fetch", "demo", "-p", "hpc").code == 0
+    done = client("fetch", "demo", "no-such", "-p", "hpc")
+    assert (done.code, "no-such" in done.err) == (5, True), done.err
+
+
 def test_a_file_takes_the_place_of_a_folder_but_not_of_what_a_job_put_there(site: Client) -> None:
     for name in ("a/b/c", "a/d", "e/f"):
         site.write(name, "x\n")
