@@ -16,6 +16,7 @@ CHANGES = (
     (r"\S+/forecast \(local\)", "forecast (local)"),
     (r"\([\w.]+, background", "(HOST, background"),
     (r"\(N?[\w.]+\): N files", "(HOST): N files"),
+    (r"\bN file\b", "N files"),
 )
 BEGUN = re.compile(r"\w+ N (submitted|running) on ")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from batch import Slurm
 from batch.fixtures import start_slurm
 from end_to_end.client import Client
 from hosts import JobHosts
+from reading import plain
+from tools import pages
 
 from .login_node import SHARED, LoginNode
 
@@ -59,6 +62,25 @@ def test_a_run_from_install_to_fetch(user: LoginNode, two_sites: tuple[Slurm, Sl
     assert (target["mode"], target["files_sent"], target["error"]) == ("rsync-only", 0, None)
     assert {line[:14] for line in there.read("/home/alice/asked").splitlines()} == {"rsync --server"}
     assert set(user.started()) == {"rsync", "ssh"}
+
+
+def test_what_the_page_shows_of_such_a_site_comes(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:
+    """docs/without-ssh.md: its platform, with the root that the key has here."""
+    section, home = pages.section("without-ssh.md", "Only rsync"), user.host.home
+    (settings,), (shown,) = pages.blocks(section, "yaml"), pages.blocks(section, "console")
+    user.reach(two_sites[1].host, "login.site")
+    known = f"defaults: {{ssh: {{command: ssh -F {home}/ssh_config}}, polling: {{first: 0.2, max: 1}}}}\n"
+    user.host.write_file(f"{home}/hosts.yaml", known + settings.replace("/home/me/box", ROOT))
+    script = "#!/bin/sh\nmkdir results\necho made >results/model\n"
+    user.host.write_file(f"{home}/forecast/train.sh", script, 0o755)
+    user.host.write_file(f"{home}/big.bin", "big\n")
+    for line, said in pages.typed(shown):
+        done = user(*shlex.split(line)[1:])
+        told = done.stdout + done.stderr
+        assert (done.returncode, plain(told)) == (0, plain(said.replace("/home/me/box", ROOT))), told
+        if line.startswith("remote-install run"):
+            assert user.host.read(f"{home}/forecast/results/model") == "made\n"
+    user.host.run(["rm", "-r", "forecast"], check=True)
 
 
 def test_what_is_gone_here_goes_there_and_what_jobs_made_stays(user: LoginNode, two_sites: tuple[Slurm, Slurm]) -> None:

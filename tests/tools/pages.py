@@ -33,6 +33,12 @@ def lines(text: str) -> list[str]:
     return [line for block in blocks(text, "console") for line in re.findall(r"^\$ (.+)$", block, re.MULTILINE)]
 
 
+def typed(block: str) -> list[tuple[str, str]]:
+    """What a block has one type, a line that goes on below in one piece, and what it shows then."""
+    parts = (one.partition("\n") for one in re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:])
+    return [(line, shown) for line, _, shown in parts]
+
+
 def write(text: str, folder: Path) -> None:
     """Write the files of a page; a script is executable."""
     for name, content in files(text).items():

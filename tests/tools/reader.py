@@ -11,9 +11,16 @@ from typing import Any
 import yaml
 from end_to_end.client import Client
 
+REMOTE_INSTALL = f"PYTHONPATH={Path(__file__).parents[2]} exec {sys.executable} -m remote_install"
+
 
 class Reader(Client):
     """What they make may be written to by the user on the job host, who has another id than here."""
+
+    @property
+    def stands(self) -> Path:
+        """The folder in which they type."""
+        return self.run_directory
 
     def follow(self, platform: str = "platforms: {hpc: {}}") -> None:
         """Take over the platform that a page shows, with what it takes to reach the test host."""
@@ -25,10 +32,13 @@ class Reader(Client):
         path.write_text(
             yaml.safe_dump({"platforms": {"hpc": {**shown["platforms"]["hpc"], **real["platforms"]["hpc"]}}})
         )
-        program = self.folder / "bin/remote-install"
-        program.parent.mkdir()
-        root = Path(__file__).parents[2]
-        program.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -m remote_install "$@"\n')
+        self.put("remote-install", REMOTE_INSTALL)
+
+    def put(self, name: str, line: str) -> None:
+        """Put a program of one line on their PATH."""
+        program = self.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\n{line} "$@"\n')
         program.chmod(0o755)
 
     def be_root_there(self) -> None:
@@ -48,7 +58,7 @@ class Reader(Client):
         """Start a line of shell in the run directory, in a session of its own."""
         return subprocess.Popen(
             ["sh", "-c", line],
-            cwd=self.run_directory,
+            cwd=self.stands,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
