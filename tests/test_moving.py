@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +38,16 @@ def test_the_example_that_was_moved_runs(tmp_path: Path) -> None:
         known = yaml.safe_load(on_the_host(yaml.safe_dump({"platforms": {"hpc": written}}), hosts_file))
         there = tmp_path / "hosts.yaml"
         there.write_text(yaml.safe_dump({"platforms": {"cluster": known["platforms"]["hpc"]}}))
-        done = subprocess.run(
-            [sys.executable, "-m", "remote_install", "run", "."],
-            cwd=run,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "REMOTE_INSTALL_HOSTS": str(there)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 0, done.stderr
-    assert (run / "results/model.txt").read_text() == "model\n"
+        for line in re.findall(r"^\$ remote-install (.+)$", PAGE, re.MULTILINE):
+            shutil.rmtree(run / "results", ignore_errors=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "remote_install", *shlex.split(line)],
+                cwd=run,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "REMOTE_INSTALL_HOSTS": str(there)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.returncode == 0, done.stderr
+            assert line.startswith("clean") or (run / "results/model.txt").read_text() == "model\n"
+    assert 'failures="0"' in (run / "report.xml").read_text()

@@ -6,8 +6,10 @@ Its real host is one of the throw-away kind, so that no root is needed.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,13 @@ def test_what_the_tutorial_shows_is_what_comes(tmp_path: Path, reader: dict[str,
             )
             code = typed.returncode
             assert plain(typed.stdout) == plain(text), f"$ {words}\n{typed.stdout}"
+
+
+def test_it_is_installed_as_the_readme_says() -> None:
+    """Those lines are typed on a fresh Debian: test_readme.py."""
+    found = {
+        textwrap.dedent(text)
+        for page in (PAGE, PAGE.parents[1] / "README.md")
+        for text in re.findall(r"```sh\n( *python3 -m venv.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    }
+    assert len(found) == 1

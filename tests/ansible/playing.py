@@ -80,7 +80,7 @@ class Ansible:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none",  # no connection outlives the play
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{BIN}:{self.variables.get('PATH', os.environ['PATH'])}",
             "TOLD": str(self.folder / "told"),
         }
         others = {**os.environ, **self.variables}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import shutil
+import sys
 from typing import Any
 
 import pytest
 from end_to_end.client import Client
-from playing import BIN, NAME, Ansible
+from playing import BIN, NAME, ROOT, Ansible
 
 pytestmark = pytest.mark.ansible
 
@@ -59,6 +64,37 @@ def test_both_reach_the_hosts(ansible: Ansible, client: Client, inventories: tup
 def test_remote_install_reads_the_same_file(client: Client, inventories: tuple[str, str]) -> None:
     assert inventories
     assert client("platforms").out.decode().splitlines()[0].startswith(f"hpc  {client.host.name}:")
+
+
+def test_what_the_page_shows_of_inventories_is_typed(ansible: Ansible, client: Client) -> None:
+    """With the login nodes of the page, which lead to the test host, and its script."""
+    section = (ROOT / "docs/ansible.md").read_text().partition("\n## hosts.yaml as an inventory\n")[2]
+    (settings,), (script,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh"))
+    (line,) = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
+    known = client.folder / "ssh_config"
+    known.write_text(client.host.ssh_config_block().replace(f"Host {client.host.name}", "Host login1 login2"))
+    (client.folder / "bin").mkdir()
+    programs = {"ssh": f"/usr/bin/ssh -F {known}", "remote-install": f"{sys.executable} -m remote_install"}
+    for name, program in programs.items():
+        (client.folder / "bin" / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        (client.folder / "bin" / name).chmod(0o755)
+    ansible.variables["PATH"] = f"{client.folder}/bin:{os.environ['PATH']}"
+    (client.folder / "hosts.yaml").write_text(settings)
+    (client.folder / "script").write_text(script)
+    (client.folder / "script").chmod(0o755)
+    for inventory in ("hosts.yaml", "script"):
+        typed = shlex.split(line.replace("~/.config/remote-install/hosts.yaml", str(client.folder / inventory)))
+        done = ansible(*typed)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count('"ping": "pong"') == 2
+
+
+def test_the_collection_is_installed_from_a_checkout(ansible: Ansible) -> None:
+    (line,) = re.findall(r"^\$ (ansible-galaxy .+)$", (ROOT / "docs/ansible.md").read_text(), re.MULTILINE)
+    shutil.rmtree(ansible.collection)
+    done = ansible(*shlex.split(line), folder=ROOT)
+    assert done.returncode == 0, done.stdout
+    assert (ansible.collection / "plugins/modules/job.py").is_file()
 
 
 def test_a_mistake_in_the_file_is_told_with_its_place(ansible: Ansible, client: Client) -> None:

@@ -17,7 +17,8 @@ from .client import Client
 from .svg import Row, Span, rows_of, svg, words
 from .terminal import Terminal
 
-FOLDER = Path(__file__).parents[2] / "docs/screens"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs/screens"
 WIDE = 1000  # columns: nothing is wrapped before what differs was made alike
 WIDEST = 100
 # What differs between two runs of the same, and how it is shown.
@@ -115,9 +116,15 @@ def compare(name: str, title: str, found: list[Row]) -> None:
     assert words(path.read_text()) == words(now), f"{path.name} is out of date; WRITE_DOCS=1 writes it anew"
 
 
+def first_line(page: str) -> tuple[str, ...]:
+    """The words behind `remote-install` of the first command that a page shows."""
+    (line,) = re.findall(r"\A.*?^\$ remote-install (.+?)$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return tuple(shlex.split(line))
+
+
 def test_run(client: Client) -> None:
     shutil.copytree(os.path.join(examples_folder(), "forecast"), client.folder / "forecast")
-    line = ("run", "forecast", "-p", "hpc", "--fetch", "results/", "--", "./train.sh", "--epochs", "3")
+    (line,) = {first_line(page) for page in ("README.md", "docs/index.md")}
     fails = ("run", "forecast", "-p", "hpc", "--name", "broken", "--", "sh", "-c", "echo no data >&2; exit 3")
     found = [*typed(client, *line), *typed(client, *fails, code=1)]
     compare("run", "A job that succeeds, and one that fails", found)

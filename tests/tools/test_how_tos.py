@@ -1,4 +1,4 @@
-"""docs/other-engines.md and docs/ci.md: what they show is run, or held against what it is about."""
+"""docs/other-engines.md: what it shows is run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ import pytest
 import yaml
 from hosts import JobHost
 
-from remote_install.cli import arguments, in_ci
-
 from . import pages
 from .reader import Reader
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -104,41 +100,3 @@ def test_a_host_that_is_down_leaves_snakemake_waiting_and_no_job_does_not(reader
     assert "remote-install: " in shown
     assert reader.type("remote-install poll . --snakemake other 2>/dev/null") == (2, "")
     reader.host.repair()
-
-
-# --- docs/ci.md
-
-
-def commands(text: str) -> list[str]:
-    """The values of `args` and `after` in the pipelines that a text shows."""
-    found = []
-    for block in pages.blocks(text, "yaml"):
-        for line in re.findall(r"^ +(?:args|after): (?:>-\n)?((?:.+\n)(?: {12,}.+\n)*)", block, re.MULTILINE):
-            found.append(" ".join(line.split()))
-    return found
-
-
-@pytest.mark.parametrize(("heading", "count"), [("GitHub Actions", 2), ("GitLab", 2)])
-def test_what_pipelines_are_given_is_understood(heading: str, count: int) -> None:
-    found = commands(pages.section("ci.md", heading))
-    assert len(found) == count
-    for line in found:
-        words = in_ci.words_of("LINE", {"LINE": line, "GITHUB_RUN_ID": "1", "CI_PIPELINE_ID": "2"})
-        before, _ = arguments.split(words)
-        assert arguments.parser().parse_args(before).run == "forecast"
-
-
-def test_every_input_that_a_pipeline_gives_is_one_and_all_are_told_of() -> None:
-    text = pages.section("ci.md", "GitHub Actions")
-    action = yaml.safe_load((ROOT / "action.yml").read_text())
-    for step in yaml.safe_load(pages.blocks(text, "yaml")[0])["jobs"]["forecast"]["steps"]:
-        assert set(step.get("with", {})) <= set(action["inputs"])
-        assert "with" not in step or set(step["with"]) >= {
-            name for name, one in action["inputs"].items() if one["required"]
-        }
-    assert set(re.findall(r"^\| `([\w-]+)`", text, re.MULTILINE)) == {*action["inputs"], *action["outputs"]}
-    text = pages.section("ci.md", "GitLab")
-    spec, _ = yaml.safe_load_all((ROOT / "templates/run.yml").read_text().replace("$[[", "x").replace("]]", "x"))
-    given = set(yaml.safe_load(pages.blocks(text, "yaml")[0])["include"][0]["inputs"])
-    told = set(re.findall(r"`(\w+)`", text))
-    assert given <= set(spec["spec"]["inputs"]) <= given | told
