@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,6 +247,19 @@ def test_every_remedy_that_the_code_gives_is_on_the_page_of_errors() -> None:
     given = {hint for hints in error_messages.patterns().values() for hint in hints}
     given |= {hint for _, _, hint in ssh.TABLE} | set(rsync.REMEDIES.values())
     assert [hint for hint in sorted(given) if words_alone(hint) not in text] == []
+
+
+def test_every_package_that_is_needed_has_its_reason_and_no_other_has() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(DOCS.parent / "setup.cfg")
+    lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    wanted = {
+        re.split("[ <>=]", line)[0] for text in lists for line in text.splitlines() if line.strip("# ")[:1].islower()
+    }
+    debian = set(re.findall(r"\|\| echo ([\w+-]+)$", (DOCS.parent / "dev").read_text(), re.MULTILINE))
+    told = {name for words in first_words(page("dependencies.md")) for name in words.replace("`", "").split(", ")}
+    assert told == (wanted - {""}) | debian
+    assert debian
 
 
 def test_every_page_is_found_from_the_first() -> None:
