@@ -160,8 +160,8 @@ class _Module:
     def _returned(self, name: str, deep: int) -> set[str]:
         """What a function of the module, or one that it imports, returns, where that is a text."""
         for module in (self, *(_Module.of(path) for path in self._imported(name))):
-            nodes = ast.walk(module.tree) if module is self else module.tree.body  # a method can't be imported
-            functions = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == name]
+            every = [one for one in ast.walk(module.tree) if isinstance(one, ast.FunctionDef) and one.name == name]
+            functions = [one for one in every if one in module.tree.body] or every  # not a method of that name
             returns = [one for function in functions for one in ast.walk(function) if isinstance(one, ast.Return)]
             values = [one.value for one in returns if one.value is not None]
             if values:
