@@ -13,11 +13,12 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# Every fault at every step
 
-The exit code of each command while a fault came over its job host, as `tests/faults` saw it on a real sshd. 0: it got
-through, by a retry or because what it needed was over. After each the fault was healed and the same command typed
-again: it ended well each time, the job had run once, its output and its results were whole. Where the fault itself
-ended the job, by a crash or a full disk, that was told. Faults that come "during" come as soon as the host has accepted
-the login. An empty field: the fault can't come there.
+What a command ends with when its job host or the network fails under it: its [exit code](exit-codes.md), as
+`tests/faults` saw it on a real sshd. 0: it got through, by a retry or because what it needed was over.
+
+After each fault it was healed and the same command typed again: it ended well each time, the job had run once, its
+output and its results were whole. Where the fault itself ended the job, by a crash or a full disk, that was told. Faults
+that come "during" come as soon as the host has accepted the login. An empty field: the fault can't come there.
 
 | fault | {steps} |
 |---|{lines}|
