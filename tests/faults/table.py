@@ -17,8 +17,8 @@ What a command ends with when its job host or the network fails under it: its [e
 `tests/faults` saw it on a real sshd. 0: it got through, by a retry or because what it needed was over.
 
 After each fault it was healed and the same command typed again: it ended well each time, the job had run once, its
-output and its results were whole. Where the fault itself ended the job, by a crash or a full disk, that was told. Faults
-that come "during" come as soon as the host has accepted the login. An empty field: the fault can't come there.
+output and its results were whole. Where the fault itself ended the job, by a crash or a full disk, that was told.
+Faults that come "during" come as soon as the host has accepted the login. An empty field: the fault can't come there.
 
 | fault | {steps} |
 |---|{lines}|
