@@ -23,7 +23,7 @@ def log_in(host: JobHost, key: str) -> tuple[int, str]:
 
 
 def test_only_keys_of_root_let_in(make_host: MakeHost, tmp_path: Path) -> None:
-    block = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)[0].replace("Match User ci", "Match User alice")
+    block = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].replace("Match User ci", "Match User alice")
     assert "Match User alice" in block
     host, key = make_host(sshd_config=block.splitlines()), str(tmp_path / "ci")
     generate_key(key)

@@ -61,8 +61,9 @@ SNIPPETS = {
     ("connections.md", "Settings"): [KEPT],
     ("from-hpc-rocket.md", "An example"): ["none: the file of another program", MOVED, MOVED],
     ("from-hpc-rocket.md", "Word by word"): [MOVED],
-    ("gate.md", "Put it there"): [
-        GATE.format("test_a_key_is_led_to_the_gate"),
+    ("gate.md", "Put it there"): [GATE.format("test_a_key_is_led_to_the_gate")],
+    ("gate.md", "As root"): [
+        "tests/end_to_end/test_gate_keys.py::test_only_keys_of_root_let_in",
         GATE.format("test_a_group_is_led_to_the_gate_that_only_root_can_write"),
     ],
     ("index.md", "remote-install"): [FIRST],

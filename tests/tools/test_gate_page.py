@@ -49,7 +49,7 @@ def test_a_key_is_led_to_the_gate(tmp_path: Path, make_host: MakeHost) -> None:
 
 
 def test_a_group_is_led_to_the_gate_that_only_root_can_write(tmp_path: Path, make_host: MakeHost) -> None:
-    (block,) = pages.blocks(SECTION, "text")
+    _, block = pages.blocks(SECTION, "text")  # the first: tests/end_to_end/test_gate_keys.py
     folder, root = "/usr/local/libexec/remote-install", "/scratch/ci/runs"
     assert folder in block
     assert root in block

@@ -54,8 +54,12 @@ def test_the_test_is_there_and_reads_the_page(place: tuple[str, str]) -> None:
             assert re.match("none: .+", named)
             continue
         text = (ROOT / path).read_text()
+        beside = [
+            (ROOT / path).with_name(f"{name}.py") for name in re.findall(r"^from \.?(\w+) import", text, re.MULTILINE)
+        ]
+        read = "\n".join([text, *(one.read_text() for one in beside if one.is_file())])
         assert test in {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}, named
-        assert re.search(rf"{re.escape(place[0])}|glob\(\"\*\.md\"\)", text), f"{path} does not read {place[0]}"
+        assert re.search(rf"{re.escape(place[0])}|glob\(\"\*\.md\"\)", read), f"{path} does not read {place[0]}"
 
 
 def test_exceptions_are_few() -> None:
