@@ -104,7 +104,7 @@ def _ask(
     except RemoteInstallError as error:
         for one in asked:
             if one.job not in reports:
-                reports[one.job] = from_here(run, one) or report.not_told(one.job, platform, error, one.number)
+                reports[one.job] = from_here(run, one) or report.not_told(one.job, platform, error, number_of(run, one))
     return [reports.get(one.job) or from_here(run, one) or missing(one) for one in asked]
 
 
@@ -188,6 +188,13 @@ def from_here(run: RunDirectory, one: Asked) -> Report | None:
     return (
         report.from_json(fields, one.platform.name, one.platform.hosts[0]) if fields and record.ended(fields) else None
     )
+
+
+def number_of(run: RunDirectory, one: Asked) -> int | None:
+    """Its try, where that was told here before or is asked for."""
+    fields = record.report(run, one.token) if one.token is not None else None
+    number = fields.get("try") if fields else None
+    return number if isinstance(number, int) else one.number
 
 
 def missing(one: Asked) -> Report:

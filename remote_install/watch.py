@@ -206,7 +206,8 @@ class _Watch:
 
     def _give_up(self, error: RemoteInstallError) -> None:
         for one in self._pending():
-            self._tell(self._kept_end(one) or report.not_told(one.job, self._platform, error, one.number))
+            number = jobs.number_of(self._run, one)
+            self._tell(self._kept_end(one) or report.not_told(one.job, self._platform, error, number))
 
     def _kept_end(self, one: Asked) -> Report | None:
         """A kept end will do, but not for who wants output as well."""
