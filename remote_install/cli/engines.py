@@ -16,9 +16,9 @@ def tell_ids(context: Context, reports: list[Report]) -> int:
     Returns 0 when all are, however short they were: how a job went is asked for by its id. A job that was found in
     place of this one is none that the engine may wait for.
     """
-    from remote_install.cli import moves  # a poll, which has none, starts faster without
+    from remote_install.cli.submitting import refused_other  # a poll, which refuses none, starts faster without
 
-    told = [moves.refused_other(one) for one in reports]
+    told = [refused_other(one) for one in reports]
     missing = [one for one in told if one.error or one.state == "submit-failed"]
     for one in told:
         if one not in missing:

@@ -6,15 +6,14 @@ import time
 from dataclasses import replace
 from typing import Callable
 
-from remote_install import copy, jobs, place, record, report
+from remote_install import copy, place, record
 from remote_install.asked import Asked, platforms_of, take
 from remote_install.cli.context import Context
 from remote_install.cli.output import count, worst
 from remote_install.fetch import checked, fetch
 from remote_install.install import Installed, held_twice, install_each
-from remote_install.report import Report
 from remote_install.wanted import Wanted
-from transfer.errors import HostError, RemoteInstallError, UsageError, WouldDoHarm
+from transfer.errors import HostError, RemoteInstallError, UsageError
 from transfer.platforms import Platform
 from transfer.rsync import Changes
 from transfer.wording import amount, visible
@@ -87,33 +86,6 @@ def _moved(context: Context, asked: list[Asked], wanted: list[Wanted], installed
             context.out.tell(f"{error}; job {job.name} goes to {asked[at].platform.name} instead")
             moved.append(asked[at])
     return moved
-
-
-def submit_installed(
-    context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]
-) -> list[Report]:
-    """A report of each job, in their order; those whose install target failed are not submitted."""
-    failed = {one.platform.install_target: one.error for one in installed if one.error}
-    ready = [(one, job) for one, job in zip(asked, wanted) if one.platform.install_target not in failed]
-    done = jobs.submit(context.run, [one for one, _ in ready], [job for _, job in ready], context.out.talk)
-    by_job = {told.job: told for told in done}
-    for one in asked:
-        error = failed.get(one.platform.install_target)
-        if error:
-            by_job[one.job] = report.not_told(one.job, one.platform, error)
-    return [by_job[one.job] for one in asked]
-
-
-def refused_other(told: Report) -> Report:
-    """The report, with an error if it is of another job that was found under the same name."""
-    if told.found != "other":
-        return told
-    error = WouldDoHarm(
-        f"job {told.job} was found, submitted with another command, and its end was not reported here yet: "
-        "yours was not started",
-        f"Wait for it with `remote-install wait RUN {told.job}`, or give yours another --name.",
-    )
-    return report.with_error(told, error)
 
 
 def fetch_command(context: Context) -> int:

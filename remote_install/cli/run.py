@@ -13,6 +13,7 @@ from remote_install.cli.context import Context
 from remote_install.cli.output import worst
 from remote_install.cli.prefixed import Prefixed
 from remote_install.cli.results import written
+from remote_install.cli.submitting import refused_other, submit_installed
 from remote_install.fetch import checked
 from remote_install.install import Installed
 from remote_install.report import Report
@@ -70,8 +71,8 @@ def _may_live(context: Context, asked: list[Asked], submitted: list[Report]) -> 
 
 def _submit(context: Context, asked: list[Asked], wanted: list[Wanted], installed: list[Installed]) -> list[Report]:
     """A report of each job, in their order; those whose install target failed are not submitted."""
-    done = moves.submit_installed(context, asked, wanted, installed)
-    told_here = [one if one.error else moves.refused_other(one) for one in done]
+    done = submit_installed(context, asked, wanted, installed)
+    told_here = [one if one.error else refused_other(one) for one in done]
     not_there = {one.platform.install_target for one in installed if one.error}
     for one, told in zip(asked, told_here):
         if one.platform.install_target not in not_there:  # that is told as an error, at the end

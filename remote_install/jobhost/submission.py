@@ -1,6 +1,7 @@
 """The submit verb for one job: claim the try, write its script, start it, write down what was started."""
 
 import contextlib
+import functools
 import os
 import pkgutil
 import time
@@ -159,6 +160,7 @@ def _write_message_program(run_dir: bytes) -> None:
     write(path, wanted, mode=0o777)
 
 
+@functools.lru_cache(maxsize=None)  # of many jobs each needs them
 def _text(name: str) -> bytes:
     found = pkgutil.get_data(__package__, name)
     assert found is not None

@@ -35,6 +35,7 @@ class Background:
     def __init__(self) -> None:
         self._here = processes.here()
         self._table: Optional[Table] = None
+        self._environment: Dict[bytes, bytes] = {}  # of all that it starts; made for the first
 
     def refresh(self) -> None:
         """The processes are listed anew when they are needed next."""
@@ -48,7 +49,9 @@ class Background:
 
     def submit(self, job: JobDirectory, wanted: Job, secrets: Mapping[str, str]) -> Dict[str, str]:
         """What is to be written down of the submission. Raises OSError when no process can be made."""
-        pid = submit(job, wanted.tag, dict(secrets))
+        self._environment = self._environment or _environment()
+        own = {to_bytes(name): to_bytes(value) for name, value in secrets.items()}
+        pid = submit(job, wanted.tag, {**self._environment, **own})
         here, fields = self._here, processes.stat_fields(int(pid)) or ["?"] * 20
         identity = "process %s %s %s %s %s" % (here.host, pid, fields[19], here.boot, here.namespace)
         return {"JOB_ID": pid, "PROCESS": identity}
@@ -70,10 +73,10 @@ class Background:
         return job_id(facts)
 
 
-def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
+def submit(job: JobDirectory, tag: str, environment: Mapping[bytes, bytes]) -> str:
     """Start the job wrapper and return its process id. Raises OSError when no process can be made.
 
-    tag: shown by ps, so that a person sees whose process it is. secrets: variables that only the job's processes see.
+    tag: shown by ps, so that a person sees whose process it is. environment: with what only the job's processes see.
     """
     import subprocess  # a look needs none
 
@@ -82,7 +85,7 @@ def submit(job: JobDirectory, tag: str, secrets: Mapping[str, str]) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=_environment(secrets),
+        env=environment,
         start_new_session=True,
     )
     process.returncode = 0  # it outlives us: no warning that nobody waited for it
@@ -128,7 +131,5 @@ def job_id(facts: Facts) -> str:
     return str(identity.pid) if identity else facts.submit.get("JOB_ID", "")
 
 
-def _environment(secrets: Mapping[str, str]) -> Dict[bytes, bytes]:
-    kept = {name: value for name, value in os.environb.items() if to_text(name) not in OF_THE_LOGIN}
-    kept.update({to_bytes(name): to_bytes(value) for name, value in secrets.items()})
-    return kept
+def _environment() -> Dict[bytes, bytes]:
+    return {name: value for name, value in os.environb.items() if to_text(name) not in OF_THE_LOGIN}
