@@ -194,7 +194,7 @@ class Target:
         self.reopen()
 
 
-def unfinished(run_dir: bytes) -> Optional[str]:
+def why_unfinished(run_dir: bytes) -> Optional[str]:
     """Why no job may be submitted in this run directory; None when its install is whole."""
     if not os.path.isdir(run_dir):
         return "is not installed here"

@@ -63,10 +63,10 @@ def check(request: Json, client: Client, _wrapper: bytes) -> None:
 def submit(request: Json, client: Client, wrapper: bytes) -> None:
     """Start each job that is not started yet; a job that can't be is told as an error of its own."""
     from .submission import submit as submit_job
-    from .target import unfinished
+    from .target import why_unfinished
 
     run_dir = _run_dir(request, client)
-    why = unfinished(run_dir)
+    why = why_unfinished(run_dir)
     if why:
         raise Refusal(9, "run %s %s" % (request["run"], why), "Install it first: the same install command finishes it.")
     looker = _looker(request)

@@ -13,7 +13,7 @@ from typing import Any, Callable
 import pytest
 
 from remote_install.jobhost import links, verbs
-from remote_install.jobhost.target import Target, unfinished
+from remote_install.jobhost.target import Target, why_unfinished
 from remote_install.jobhost.wire import Refusal
 
 from .test_interrupted import die, interrupted, no_space
@@ -98,7 +98,7 @@ def test_at_every_moment(tmp_path: Path, fault: Callable[[str], None]) -> None:
         emptied = set(everything(run_dir)) <= {".remote-install"} if run_dir.exists() else True
         if not emptied and not (run_dir / "log/job/a/01/job.status").exists():
             assert not (run_dir / "log/job/a").exists(), number  # no job is ever seen in parts
-            assert unfinished(os.fsencode(run_dir)), number
+            assert why_unfinished(os.fsencode(run_dir)), number
         assert clean(root)[-1][0] in ("cleaned", "absent"), number
         assert everything(root) == before, number
     assert number > 30

@@ -17,7 +17,7 @@ import pytest
 
 from remote_install.jobhost import installation, manifest
 from remote_install.jobhost.manifest import Entries, Listing
-from remote_install.jobhost.target import Target, unfinished
+from remote_install.jobhost.target import Target, why_unfinished
 from remote_install.jobhost.wire import Client, Refusal
 
 CHANGES = ("rename", "unlink", "rmdir", "mkdir", "symlink", "chmod", "fsync")
@@ -142,13 +142,13 @@ def test_at_every_moment(tmp_path: Path, sources: tuple[Path, Path], fault: Call
         for name, found in both.items():
             # Only where a folder takes a file's place, or the reverse, is there a moment without either.
             assert there.get(name) in found | ({None} if name in (b"thing", b"flat") else set()), (number, name)
-        reason = unfinished(os.fsencode(run_dir))
+        reason = why_unfinished(os.fsencode(run_dir))
         remembered = Target(os.fsencode(run_dir)).manifest().entries
         whole = [{name: there.get(name) for name in listing(tree)} == listing(tree) == remembered for tree in sources]
         assert reason or any(whole), number
         marked += bool(reason)
         assert install(run_dir, new)[-1] in ("installed", "same"), number
-        assert unfinished(os.fsencode(run_dir)) is None
+        assert why_unfinished(os.fsencode(run_dir)) is None
         built = hashlib.blake2b(b"sn", digest_size=20).hexdigest()
         assert listing(run_dir).pop(b"built").content == built, number
         left = {name: entry for name, entry in listing(run_dir).items() if entry != listing(new).get(name)}
