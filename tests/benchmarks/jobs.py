@@ -22,7 +22,7 @@ from user import SSHD, User
 WRAPPERS = 100
 COUNTS = (1, 10, 100, 1000)
 POLLS = (1000, 10_000)
-TWICE = "two commands, each with Python's start here and there; records here and there that make a start happen once"
+TWICE = "the job wrapper; two commands, each with Python's start here and there"
 STARTS = "Python's start and imports, here and there"
 LOOP = "one ssh, a loop of sh"
 CAT = "one ssh, cat"
