@@ -15,7 +15,6 @@ from user import SSHD, User, link
 GIGABIT, FAST = 125e6, 12.5e6  # bytes a second; the second is Fast Ethernet's
 RSYNC = "rsync -a"
 CHACHA = f"{OURS}, ssh.options: Ciphers chacha20-poly1305"
-PLAIN = f"{OURS}, rsync.options: --no-compress"
 PROCESSOR = "zstd takes the whole of a processor, of which these hosts and this side share two"
 WINDOW = "the 2 MiB window of one connection; see what was not done"
 
@@ -25,7 +24,7 @@ def rows(hosts: JobHosts, folder: Path, rounds: int) -> Iterator[Row]:
     host = hosts.make(home_size="3g", sshd_config=SSHD)
     user = User(folder)
     few = max(1, rounds - 1)  # of those that take many seconds
-    sizes = {"noise": 1024, "window": 256, "text": 256, "less": 128}
+    sizes = {"noise": 1024, "window": 256, "text": 512, "less": 256}
     for name, size in sizes.items():
         (trees.noise if name in ("noise", "window") else trees.text)(folder / name, size)
     with contextlib.ExitStack() as links:
@@ -36,19 +35,18 @@ def rows(hosts: JobHosts, folder: Path, rounds: int) -> Iterator[Row]:
         user.add("near-chacha", host, ssh=slow_cipher)
         user.add("gigabit", host, far)
         user.add("fast", host, slow)
-        user.add("fast-plain", host, slow, rsync={"options": ["--no-compress"]})
-        for platform in ("near", "near-chacha", "gigabit", "fast", "fast-plain"):
+        for platform in ("near", "near-chacha", "gigabit", "fast"):
             user.ours("check", platform, codes=(0, 1, 4)).run()
         near = {**commands(user, host, "noise", "near"), CHACHA: push(user, host, "noise", "near-chacha")}
         yield Row("1 GiB of noise, one file, no delay", in_turn(near, rounds), RSYNC, 0.8)
         figures = in_turn(commands(user, host, "text", "near"), rounds)
-        yield Row("256 MiB of text, one file, no delay", figures, RSYNC)
+        yield Row("512 MiB of text, one file, no delay", figures, RSYNC)
         figures = in_turn(commands(user, host, "window", "gigabit"), few)
         yield Row("256 MiB of noise, one file, 50 ms and 1 Gbit/s", figures, RSYNC, 0.4, why=WINDOW)
         figures = in_turn(commands(user, host, "text", "gigabit"), few)
-        yield Row("256 MiB of text, one file, 50 ms and 1 Gbit/s", figures, RSYNC, 0.3, why=PROCESSOR)
-        slowly = {**commands(user, host, "less", "fast"), PLAIN: push(user, host, "less", "fast-plain")}
-        yield Row("128 MiB of text, one file, 10 ms and 100 Mbit/s", in_turn(slowly, few), RSYNC, 0.3)
+        yield Row("512 MiB of text, one file, 50 ms and 1 Gbit/s", figures, RSYNC, 0.3, why=PROCESSOR)
+        figures = in_turn(commands(user, host, "less", "fast"), few)
+        yield Row("256 MiB of text, one file, 10 ms and 100 Mbit/s", figures, RSYNC, 0.3)
 
 
 def push(user: User, host: JobHost, name: str, platform: str) -> Command:
