@@ -82,7 +82,7 @@ class Work:
             ALONE: user.ours(*install, before=lambda: before(True)),
             RSYNC: user.command("rsync", "-a", "tree/", f"{platform}:by-rsync/", before=lambda: fresh("by-rsync")),
         }
-        if work == NEW:
+        if work == NEW and platform == "near":  # over the long way it waits for each file: not done after ten minutes
             scp = ("scp", "-rqF", user.ssh_config, "tree", f"{platform}:by-scp")
             found["scp -r"] = user.command(*scp, before=lambda: fresh("by-scp"))
         for name, (path, peer) in peers.installs(user, platform).items():
