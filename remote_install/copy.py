@@ -16,7 +16,7 @@ from remote_install.program import past_noise
 from remote_install.talk import Talk
 from transfer import rsync
 from transfer.command import Command
-from transfer.errors import HostUnsuitable, UsageError
+from transfer.errors import HostUnsuitable, RefusedBySite, UsageError
 from transfer.platforms import Platform, Platforms
 from transfer.rsync import Changes
 from transfer.sync import transfer
@@ -131,7 +131,10 @@ def _target(platform: Platform, sources: tuple[str, ...], path: str, talk: Talk)
 
     if asked:
         return converse(platform, "resolve", act, talk)
-    return ask_if_there(platform, "resolve", act, talk) or (path, ())
+    try:
+        return ask_if_there(platform, "resolve", act, talk) or (path, ())
+    except (HostUnsuitable, RefusedBySite):  # it was asked only to be quicker: what rsync may not do, it says itself
+        return path, ()
 
 
 def _files(sources: tuple[str, ...]) -> Iterator[bytes]:

@@ -132,7 +132,9 @@ def plan_install(run: RunDirectory, platform: Platform, talk: Talk, adopt: bool 
     if is_in_place(run, platform, talk):
         return Planned(platform, 0.0, Plan(run.path), mode=place.mode(platform, talk))
     try:
-        found = on_a_host(platform, lambda one: ask_if_there(one, "install", act, recorder.talk), recorder.talk)
+        platform, found = on_a_host(
+            platform, lambda one: (one, ask_if_there(one, "install", act, recorder.talk)), recorder.talk
+        )
         size = _size(run, found.send if found else _files(contents[0]))
     except RemoteInstallError as error:
         return Planned(platform, time.monotonic() - began, error=error)
@@ -166,7 +168,7 @@ def _ask(there: Conversation, run: RunDirectory, platform: Platform, content: Co
 
 def _everything(run: RunDirectory, platform: Platform, content: Content) -> Plan:
     files = _files(content)
-    others = tuple(name for name in content.entries if name not in set(files))
+    others = tuple(name for name, entry in content.entries.items() if entry.kind != manifest.FILE)
     run_dir = f"{platform.run_root}/{run.run_id}"
     links = platform.symlink_dirs
     return Plan(run_dir, files, others, new=files, runs_command=bool(run.settings.install_command), links=links)

@@ -151,8 +151,9 @@ def _look(
     run: RunDirectory, verb: str, on: Platform, asked: dict[str, Asked], request: dict[str, Any], talk: Talk
 ) -> dict[str, Report]:
     found: dict[str, Report] = {}
-    heard = functools.partial(_hear, run, on, verb, asked)
-    call(on, "poll" if verb == "submit" else verb, lambda: request, lambda reply: heard(reply, found), talk)
+    asking = "poll" if verb == "submit" else verb  # an error of that is none of the submission
+    heard = functools.partial(_hear, run, on, asking, asked)
+    call(on, asking, lambda: request, lambda reply: heard(reply, found), talk)
     return found
 
 

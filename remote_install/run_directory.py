@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import os
 import re
 import stat
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -20,7 +22,10 @@ from transfer.errors import ConfigError, UsageError, WouldDoHarm
 FETCHED, INSTALLED = f"{OURS}/fetched", f"{OURS}/installed"
 JOBS = layout.JOBS.decode()
 SEEN = layout.SEEN.decode()
+KEPT_LOCK = "kept.lock"
 STALE = 86400.0  # seconds after which a token there counts as that of a process that was killed
+
+_MAKING = threading.Lock()  # cached_property has none of its own since Python 3.12
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,15 @@ class RunDirectory:
     def token(self) -> str:
         """The name of a file in SEEN that no other has, as long as this process lives: who sees it sees this folder.
         It is as young as when it was last asked for, lest another process takes it for one that a dead one has left."""
-        token = os.path.basename(self._token_file)
-        try:
-            os.utime(self._token_file)
-        except FileNotFoundError:
-            # The folder was removed by clean; two threads that ask for it at once make it once.
-            with contextlib.suppress(FileNotFoundError, FileExistsError):
-                write_through(self._token_file, token.encode("ascii"), durable=False)
-        return token
+        with _MAKING:
+            path = self._token_file
+            token = os.path.basename(path)
+            try:
+                os.utime(path)
+            except FileNotFoundError:  # it is new, or clean has removed the folder
+                with contextlib.suppress(FileNotFoundError, FileExistsError):
+                    write_through(path, token.encode("ascii"), durable=False)
+            return token
 
     @functools.cached_property
     def _token_file(self) -> str:
@@ -132,11 +138,17 @@ class RunDirectory:
             return ()
 
     def _keep(self, file_name: str, names: tuple[str, ...]) -> None:
-        known = self._kept(file_name)
-        every = sorted({*known, *names})
-        if len(every) > len(known):
-            self.own_folder(OURS)
+        if set(names) <= set(self._kept(file_name)):
+            return
+        descriptor = os.open(
+            self.own_file(KEPT_LOCK, make=True), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # of two commands at once none forgets what the other keeps
+            every = sorted({*self._kept(file_name), *names})
             replace(os.path.join(self.path, file_name), b"".join(os.fsencode(name) + b"\0" for name in every))
+        finally:
+            os.close(descriptor)
 
     def links_on(self, path: str) -> list[str]:
         """The parts of a relative path that are links: what is written there might land anywhere."""

@@ -41,6 +41,18 @@ def test_a_word_about_compression_in_hosts_yaml_counts(
 
 
 @pytest.mark.parametrize(
+    "platform",
+    [
+        replace(PLATFORM, rsync=Rsync(command=("rsync", "--no-compress"))),
+        replace(PLATFORM, rsync=Rsync(options=("--no-z",))),
+        replace(PLATFORM, ssh=Ssh(command=("ssh", "-C"))),
+    ],
+)
+def test_a_word_about_it_in_a_command_counts_too(platform: Platform) -> None:
+    assert compression.is_chosen(platform)
+
+
+@pytest.mark.parametrize(
     ("rate", "ratio", "speed", "expected"),
     [
         (0.1 * MEGABIT, 3.0, 150e6, 9),

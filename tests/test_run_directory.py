@@ -74,6 +74,21 @@ def test_two_threads_that_ask_for_the_token_at_once_make_it_once(run: RunDirecto
             os.unlink(os.path.join(run.path, SEEN, run.token))
 
 
+def test_of_what_two_keep_at_once_nothing_is_forgotten(run: RunDirectory) -> None:
+    """As two installs to different platforms do, typed at once."""
+    at_once = threading.Barrier(4)
+
+    def keep(name: str) -> None:
+        at_once.wait()
+        run.remember_installed((name,))
+
+    for number in range(10):
+        with ThreadPoolExecutor(4) as pool:
+            names = [f"{number}-{letter}" for letter in "abcd"]
+            list(pool.map(keep, names))
+        assert set(names) <= set(run.installed())
+
+
 def test_targets_side_by_side_share_a_look_and_one_that_begins_anew_gets_another(run: RunDirectory) -> None:
     first, second = Platform("a", ("a",), "a"), Platform("b", ("b",), "b")
     scans = source.Scans(run)

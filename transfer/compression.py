@@ -25,7 +25,7 @@ FASTER = 3.5  # times the line's speed that of compressing must be: else the pro
 SPEEDS = {9: 0.15, 6: 0.3, 1: 1.0}
 SPARE = 2.0  # times as quick as what then goes over the line a level above 1 must be
 ABOUT = re.compile(
-    r"-[A-Za-z0-9]*z[A-Za-z0-9]*|--(no-)?(compress|skip-compress|new-compress|old-compress|z[cl])(-.*|=.*)?"
+    r"-[A-Za-z0-9]*z[A-Za-z0-9]*|--(no-)?(compress|skip-compress|new-compress|old-compress|z[cl]?)(-.*|=.*)?"
 )
 
 
@@ -48,7 +48,8 @@ def is_chosen(platform: Platform) -> bool:
     (False, True)
     """
     of_ssh = (value.lower() == "yes" for name, value in platform.ssh.options.items() if name.lower() == "compression")
-    return any(of_ssh) or any(ABOUT.fullmatch(option) for option in platform.rsync.options)
+    words = (*platform.rsync.command[1:], *platform.rsync.options)
+    return any(of_ssh) or "-C" in platform.ssh.command or any(map(ABOUT.fullmatch, words))
 
 
 def is_known_here(platform: Platform) -> bool:

@@ -124,4 +124,4 @@ def ssh_config(folder: str) -> str:
 
 
 def _put(path: str, text: str, mode: int = 0o600) -> None:
-    write_through(path, text.encode(), durable=False, mode=mode)
+    write_through(path, text.encode("utf-8", "surrogateescape"), durable=False, mode=mode)

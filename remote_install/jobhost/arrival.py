@@ -76,4 +76,7 @@ def _keep(data: bytes, folder: bytes, name: bytes, alone: bool = False) -> None:
             raise OSError(0, "it is there, but others may write to it: our program would run what they put into it")
     path = os.path.join(folder, name)
     if not holds(path, data):
-        write(path, with_compiled(data), durable=True)
+        whole = with_compiled(data)
+        # A sender with another Python, which compiles another length of it, may have been faster.
+        if not holds(path, data):
+            write(path, whole, durable=True)

@@ -8,6 +8,7 @@ from .wire import SILENCE, Client, Json
 
 MEASURE = "measure"
 SECONDS = 10.0  # that rsync may take to tell what it can
+FILLED = 300.0  # that the filler may take: a gate hands it on only when all of it has come
 
 
 def hear(client: Client) -> Json:
@@ -25,7 +26,7 @@ def _measure(client: Client) -> None:
     Timed here, from the question on: so the way there and back does not count, however long it is.
     """
     began = time.monotonic()
-    client.hear(SILENCE)
+    client.hear(FILLED)
     seconds = time.monotonic() - began
     client.say("line", seconds=round(seconds, 6), zstd=_has_zstd())
 

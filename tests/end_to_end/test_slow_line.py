@@ -175,6 +175,16 @@ def test_it_goes_through_a_gate(make_host: MakeHost, slow: Callable[..., User]) 
     assert {line["gate"] for line in site.log()} == {"admitted"}
 
 
+def test_where_only_the_measuring_is_refused_it_goes_as_it_is(make_host: MakeHost, slow: Callable[..., User]) -> None:
+    """The run root, which is of no use here, lies outside what the gate lets the key see."""
+    host = make_host(key_options=KEY_OPTIONS)
+    Site(host).prepare()
+    user = slow(host)
+    user.push(f"{ROOT}/data")
+    assert "--compress" not in user.rsync
+    assert arrived(host, f"{ROOT}/data", user)
+
+
 def test_it_goes_past_noise(make_host: MakeHost, slow: Callable[..., User]) -> None:
     host = make_host()
     host.write_file(".bashrc", "echo Welcome\n")
