@@ -52,10 +52,17 @@ def test_rows_are_the_same_when_they_are_read_again() -> None:
     assert table.from_json(told) == row
 
 
-def test_the_table_has_a_line_for_each_who_did_the_work() -> None:
-    lines = table.markdown([Row("work", figures(1.0, 2.0), "other", 0.6), Row("memory", value=50.0, unit="MB")])
-    assert [line.split("|")[2].strip() for line in lines.splitlines()[2:]] == [OURS, "other", ""]
-    assert all(line.count("|") == lines.splitlines()[0].count("|") for line in lines.splitlines())
+def test_the_tables_have_a_line_for_each_work_and_for_each_who_did_it() -> None:
+    rows = [Row("work", figures(1.0, 2.0), "other", 0.4, why="two logins"), Row("memory", value=50.0, unit="MB")]
+    beside, every = (part.splitlines()[4:] for part in table.markdown(rows).split("\n\n## All figures"))
+    assert beside == ["| work | **0.50 x** | 0.4 x | two logins |", "| memory | 50 MB |  |  |"]
+    assert [line.split("|")[2].strip() for line in every] == [OURS, "other"]
+
+
+def test_a_peer_that_is_not_slow_enough_is_told() -> None:
+    row = Row("a --b", figures(1.0, 2.0), "other", 0.6, at_least={"other": 5})
+    (line,) = table.markdown([row]).split("\n\n## All figures")[0].splitlines()[4:]
+    assert line == "| a `--b` | **0.50 x; other 2.0 x** | 0.6 x; other 5 x |  |"
 
 
 def test_the_picture_has_a_bar_for_each_ratio_and_names_it() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,18 +96,34 @@ def lines(row: Row) -> list[str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table: a line for each row and each who did the work."""
-    head = ["work", "by", "seconds", "of ours", "processor s", "MB", "processes", "result and aim"]
-    found = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        first = True
-        for name, one in row.figures.items() or [("", None)]:
-            times = f"{row.times(name):.2f} x" if one and OURS in row.figures and name != OURS else ""
-            numbers = (
-                [f"{one.seconds:.3f}", times, f"{one.processor:.3f}", f"{one.memory / 1e6:.0f}"] if one else [""] * 4
-            )
-            count = "" if one is None or one.processes is None else str(one.processes)
-            cells = [row.work if first else "", name, *numbers, count, verdict(row) if first else ""]
-            found.append("| " + " | ".join(cells) + " |")
-            first = False
-    return "\n".join(found) + "\n"
+    """The rows as Markdown: what came of each work beside its aim, then a line for each who did it."""
+    results = [(row.work, *_beside_aim(row)) for row in rows]
+    figures = [line for row in rows for line in _figures(row)]
+    head = ("work", "by", "seconds", "of ours", "processor s", "MB", "processes")
+    beside = _table(("work", "result", "aim", "what keeps it from that"), results)
+    return "\n".join(["## Beside the aims", "", *beside, "", "## All figures", "", *_table(head, figures), ""])
+
+
+def _beside_aim(row: Row) -> tuple[str, str, str]:
+    """The result, bold where it falls short; the aim; why. A peer is to be slower: then with how many times."""
+    digits = 2 if row.unit == "x" else 0
+    result = "not measured" if row.result is None else f"{row.result:.{digits}f} {row.unit}"
+    aim = "" if row.aim is None else f"{row.aim:.3g} {row.unit}"
+    for peer, least in row.at_least.items():
+        if peer in row.figures:
+            result, aim = f"{result}; {peer} {row.times(peer):.1f} x", f"{aim}; {peer} {least:g} x"
+    return f"**{result}**" if row.missed else result, aim, row.why if row.missed else ""
+
+
+def _figures(row: Row) -> Iterator[tuple[str, ...]]:
+    work = row.work
+    for name, one in row.figures.items():
+        times = f"{row.times(name):.2f} x" if OURS in row.figures and name != OURS else ""
+        count = "" if one.processes is None else str(one.processes)
+        yield work, name, f"{one.seconds:.3f}", times, f"{one.processor:.3f}", f"{one.memory / 1e6:.0f}", count
+        work = ""
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    told = [[re.sub(r"--\S+", r"`\g<0>`", cell) for cell in line] for line in lines]  # else it becomes a dash
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *told)]
