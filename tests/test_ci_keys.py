@@ -111,10 +111,10 @@ def test_all_lies_where_nobody_else_looks_and_is_gone_afterwards(tmp_path: Path,
 
 
 def test_a_byte_that_is_no_text_is_handed_on_to_ssh(job_host: JobHost) -> None:
-    known = Path(job_host.known_hosts).read_text() + "# Z\udcfcrich\n"
+    known = Path(job_host.known_hosts).read_text().rstrip("\n") + " Z\udcfcrich\n"
     with in_ci.with_key("K", "H", {"K": job_host.key, "H": known, "PATH": "/usr/bin:/bin"}) as (added, _):
         folder = Path(added["PATH"].partition(":")[0]).parent
-        assert b"# Z\xfcrich" in (folder / "known_hosts").read_bytes()
+        assert b" Z\xfcrich" in (folder / "known_hosts").read_bytes()
 
 
 def test_a_connection_that_was_let_in_with_the_key_ends_with_it(job_host: JobHost) -> None:

@@ -215,17 +215,6 @@ def test_names_of_any_bytes_are_told_and_harmless(client: Client) -> None:
     assert planned(client)["delete"] == [os.fsdecode(b"caf\xe9")]
 
 
-def test_of_a_pool_the_commands_are_those_for_the_host_that_answers(client: Client) -> None:
-    client.write("a", "1")
-    hosts = client.folder / "hosts.yaml"
-    name = client.host.name
-    hosts.write_text(hosts.read_text().replace(f"[{name}]", f"[nowhere.invalid, {name}]"))
-    done = client("install", "demo", "-p", "hpc", "--dry-run", "--json")
-    target = done.json["targets"][0]
-    assert (done.code, target["host"]) == (0, name), done.err
-    assert f" {name}:" in target["commands"][-1]
-
-
 def test_a_host_that_can_not_be_reached_is_told(client: Client) -> None:
     client.host.stop_sshd()
     done = client("install", "demo", "-p", "hpc", "--dry-run", "--json")

@@ -69,6 +69,7 @@ THROUGH = {
     "behind a link that is here": [*FOLDERS, ["results/here/config", "file", ""]],
     "a folder where a link is": [*FOLDERS, ["results/here", "folder", ""], ["results/here/config", "file", ""]],
 }
+KEPT = {"demo/.remote-install/fetched": "results\0", "demo/.remote-install/kept.lock": ""}
 
 
 def snapshot(client: Client) -> dict[str, str]:
@@ -84,7 +85,10 @@ def snapshot(client: Client) -> dict[str, str]:
 
 
 def may_change(path: str) -> bool:
-    return path.startswith("demo/results/") or path in ("demo/log/job/job/01/job.out", "demo/.remote-install/fetched")
+    return path.startswith("demo/results/") or path in (
+        "demo/log/job/job/01/job.out",
+        *("demo/.remote-install/fetched", "demo/.remote-install/kept.lock"),
+    )
 
 
 def assert_nothing_else_changed(client: Client, before: dict[str, str]) -> None:
@@ -159,7 +163,7 @@ def test_what_was_not_asked_for_is_an_error_and_nothing_of_it_comes(user: Client
         sends(user, [*FOLDERS, [name, "file", ""]])
         error, _ = fetches(user, platform(user, trusting))
         assert isinstance(error, TransferError), name
-        assert snapshot(user) == {**before, "demo/.remote-install/fetched": "results\0"}, name
+        assert snapshot(user) == {**before, **KEPT}, name
 
 
 def test_what_a_job_may_have_made_is_left_out(user: Client, trusting: bool) -> None:

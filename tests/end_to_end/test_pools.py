@@ -158,3 +158,11 @@ def test_the_first_dies_as_soon_as_it_is_at_work(pool: Pool, step: str) -> None:
     assert process.returncode == 0, err
     again = pool(*STEPS[step])
     assert again.code == 0, again.err
+
+
+def test_a_dry_run_names_the_host_that_answers(pool: Pool) -> None:
+    pool.host.stop_sshd()
+    done = pool("install", "demo", "-p", "hpc", "--dry-run", "--json")
+    target = done.json["targets"][0]
+    assert (done.code, target["host"]) == (0, pool.second.name), done.err
+    assert f" {pool.second.name}:" in target["commands"][-1]

@@ -181,7 +181,7 @@ def test_where_only_the_measuring_is_refused_it_goes_as_it_is(make_host: MakeHos
     Site(host).prepare()
     user = slow(host)
     user.push(f"{ROOT}/data")
-    assert "--compress" not in user.rsync
+    assert not any("--compress" in command for command in user.commands)
     assert arrived(host, f"{ROOT}/data", user)
 
 
